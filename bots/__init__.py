@@ -1,0 +1,126 @@
+"""Models behind one contract. Importing this package imports no model library.
+
+`MODEL_DICT` names the families, `MODEL_NAME_TO_MODEL_DICT` the model ids that need no `--type`,
+`choose_bot` finds the class for a command line.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import cast
+
+from bots.chatbot import ChatBot
+from bots.errors import ConfigError
+
+MODEL_DICT: dict[str, str | type[ChatBot]] = {
+    "auto": "bots.families.auto:AutoBot",
+    "llamacpp": "bots.llamacpp_bot:LlamaCppChatBot",
+    "openai": "bots.openai_bot:OpenAIChatBot",
+    "echo": "bots.echo_bot:EchoBot",
+}
+"""Family → `"module:Class"` (imported when it is chosen) or a class."""
+
+MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
+    "builtin:smollm2": "auto",
+    "builtin:smollm2-gguf": "llamacpp",
+}
+"""Model id → family, for models that are recognised without `--type`."""
+
+ENTRY_POINT_GROUP = "chatzoo.bots"
+
+
+def families() -> dict[str, str | type[ChatBot]]:
+    """All families: ours, and those of installed packages (entry-point group `chatzoo.bots`)."""
+    found: dict[str, str | type[ChatBot]] = {
+        point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)
+    }
+    return found | MODEL_DICT
+
+
+def choose_bot(
+    path: str = "", *, family: str | None = None, bot: str | None = None
+) -> type[ChatBot]:
+    """The class that serves a model.
+
+    `bot` ("file.py:Class" or "module:Class") wins over `family` (a key of `families()`), which
+    wins over what `path` tells: a known id, a GGUF file, the URL of an endpoint, else "auto".
+    Raises ConfigError with the known names where one is unknown.
+    """
+    if bot:
+        return _load(bot)
+    name = family or _family_of(path)
+    known = families()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"Unknown model type {name!r}.{hint} Known types: {', '.join(sorted(known))}.",
+            param="type",
+        )
+    value = known[name]
+    return _load(value) if isinstance(value, str) else value
+
+
+def _family_of(path: str) -> str:
+    if not path:
+        raise ConfigError(
+            "Which model? Give --pretrained-path (a folder, a GGUF file, a hub id, an endpoint's"
+            " URL or builtin:smollm2), or --type echo.",
+            param="pretrained-path",
+        )
+    if path in MODEL_NAME_TO_MODEL_DICT:
+        return MODEL_NAME_TO_MODEL_DICT[path]
+    if path.startswith(("http://", "https://")):
+        return "openai"
+    return "llamacpp" if path.endswith(".gguf") else "auto"
+
+
+def _load(spec: str) -> type[ChatBot]:
+    """Import `"module:Class"` or `"path/to/file.py:Class"`.
+
+    An error inside the module is shown as it is: only what the spec itself gets wrong is ours.
+    """
+    where, colon, name = spec.rpartition(":")
+    if not colon or not where or not name:
+        raise ConfigError(
+            f"{spec!r} is not of the form file.py:Class or module:Class.", param="bot"
+        )
+    module = _from_file(Path(where)) if where.endswith(".py") else _from_name(where)
+    found = getattr(module, name, None)
+    if found is None:
+        raise ConfigError(f"{where} has no class {name!r}.", param="bot")
+    if not (isinstance(found, type) and issubclass(found, ChatBot)):
+        raise ConfigError(f"{spec} is not a subclass of bots.chatbot.ChatBot.", param="bot")
+    return found
+
+
+def _from_file(path: Path) -> object:
+    if not path.is_file():
+        raise ConfigError(f"There is no file {str(path)!r}.", param="bot")
+    name = f"chatzoo_bot_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pydantic look their module up by name
+    cast("Callable[[object], None]", spec.loader.exec_module)(module)
+    return module
+
+
+def _from_name(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise _missing_library(name, error) from error
+        raise ConfigError(f"There is no module {name!r}.", param="bot") from None
+
+
+def _missing_library(name: str, error: ModuleNotFoundError) -> ConfigError:
+    extra = {"bots.llamacpp_bot": "llamacpp"}.get(name, "transformers")
+    hint = f" Install it with: pip install 'chatzoo[{extra}]'." if name.startswith("bots.") else ""
+    return ConfigError(f"{name} needs the package {error.name!r}, which is not installed.{hint}")

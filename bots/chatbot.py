@@ -1,0 +1,309 @@
+"""ChatBot: the contract between the server and a model.
+
+A model is a subclass. Its hooks run in the order of a request:
+
+    get_prompt(messages) → get_input(prompt) → generate(inputs, settings, stop)
+                         → get_response(step, inputs) → process_response(text)
+
+The server calls `load`, `prepare`, `prepare_text`, `run`, `info`; it never calls a hook. All hooks
+are synchronous; the server runs them in threads. This module knows neither torch nor HTTP.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
+from bots.events import (
+    Delta,
+    Done,
+    Event,
+    FinishReason,
+    Message,
+    PromptScored,
+    Replace,
+    Start,
+    Step,
+    Usage,
+)
+from bots.settings import BotConfig, BotSettings
+from bots.text import AnswerText
+
+Progress = Callable[[str, float | None], None]
+"""Called with what is being done and the fraction done, 0 to 1, or None when unknown."""
+
+
+@dataclass(slots=True)
+class Inputs:
+    """What one request gives to `generate`: the prompt, and its ids where the bot has a tokenizer.
+
+    A bot that keeps state of its own for a request subclasses this; it lives as long as the
+    request, so nothing of one request can reach another.
+    """
+
+    prompt: str
+    token_ids: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BotInfo:
+    """What a loaded bot can say about itself; None is "not known" or "does not apply".
+
+    `context_length` counts tokens, prompt and answer together.
+    """
+
+    native_class: str | None = None
+    device_map: dict[str, str] | None = None
+    dtype: str | None = None
+    quantization: str | None = None
+    context_length: int | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that was checked and can run."""
+
+    inputs: Inputs
+    settings: BotSettings
+    dropped_turns: int = 0
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """Length of the prompt in tokens, None where the bot has no tokenizer."""
+        ids = self.inputs.token_ids
+        return None if ids is None else len(ids)
+
+
+def _quiet(stage: str, fraction: float | None) -> None:
+    """The progress of nobody."""
+
+
+class ChatBot(ABC):
+    """A model that answers conversations. Subclass it, write the hooks, name it in MODEL_DICT."""
+
+    Settings: ClassVar[type[BotSettings]] = BotSettings
+    """What a request may set; each field is one control of the page."""
+
+    max_running: ClassVar[int] = 1
+    """How many requests this bot can decode at the same time."""
+
+    reasoning_tags: ClassVar[tuple[str, str] | None] = None
+    """Tags around the model's reasoning, which is sent apart from the answer."""
+
+    trims_history: ClassVar[bool] = False
+    """Whether the oldest turns are dropped when prompt and answer would not fit the context."""
+
+    token_prompts: ClassVar[bool] = False
+    """Whether `generate` takes token ids that did not come from `get_input`."""
+
+    def __init__(self, config: BotConfig | None = None) -> None:
+        self.config = config or BotConfig()
+        self.progress: Progress = _quiet
+        """For `load_tokenizer` and `load_model` to say how far they are."""
+
+    # -- hooks -----------------------------------------------------------------------------------
+
+    def load_tokenizer(self) -> None:  # noqa: B027 (optional on purpose)
+        """Read the tokenizer; once, before the model. Raises LoadError."""
+
+    @abstractmethod
+    def load_model(self) -> None:
+        """Read the weights; once. Call `self.progress`. Raises LoadError."""
+
+    @abstractmethod
+    def get_prompt(self, messages: Sequence[Message]) -> str:
+        """The exact text for the model. Pure: the same messages give the same text."""
+
+    def get_input(self, prompt: str) -> Inputs:
+        """What `generate` needs for this prompt, e.g. token ids."""
+        return Inputs(prompt)
+
+    def encode_messages(self, messages: Sequence[Message]) -> Inputs:
+        """Messages to inputs. Override it only when a text alone cannot carry the prompt."""
+        return self.get_input(self.get_prompt(messages))
+
+    def extra_settings(self) -> dict[str, object]:
+        """Settings that the model fixes (stop ids, say), whatever the request asks for."""
+        return {}
+
+    @abstractmethod
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        """Decode. Yields new output only, and returns soon after `stop` is set.
+
+        Raises BotError subclasses; whatever else it raises is reported as an internal error.
+        """
+
+    def get_response(self, step: Step, inputs: Inputs) -> str:
+        """The new text of a step. A bot with tokens decodes them, never to half a character."""
+        return step.text
+
+    def process_response(self, text: str) -> str:
+        """Tidy the whole answer so far. Pure; may change text that was already sent."""
+        return text
+
+    def info(self) -> BotInfo:
+        """Facts about the model, once it is loaded."""
+        return BotInfo()
+
+    def close(self) -> None:  # noqa: B027 (optional on purpose)
+        """Give back what the bot holds: threads, connections, memory."""
+
+    # -- what the server calls -------------------------------------------------------------------
+
+    @final
+    def load(self, progress: Progress | None = None) -> None:
+        """Load tokenizer and model. Raises LoadError, or TypeError for wrong `extra_settings`."""
+        self.progress = progress or _quiet
+        self.load_tokenizer()
+        self.load_model()
+        if unknown := set(self.extra_settings()) - set(self.Settings.model_fields):
+            raise TypeError(
+                f"{type(self).__name__}.extra_settings() names {sorted(unknown)},"
+                " which its Settings do not declare"
+            )
+
+    @final
+    def prepare(self, messages: Sequence[Message], settings: BotSettings) -> Prepared:
+        """Build and check the prompt of a conversation.
+
+        Raises InvalidRequest, of which ContextLengthExceeded when the prompt is too long.
+        """
+        if not any(message.role == "user" for message in messages):
+            raise InvalidRequest("There is no user message to answer.", param="messages")
+        kept = list(messages)
+        while True:
+            prepared = self._settled(
+                self.encode_messages(kept), settings, len(messages) - len(kept)
+            )
+            if not self.trims_history or self._fits(prepared) or not _drop_oldest(kept):
+                return self._checked(prepared)
+
+    @final
+    def prepare_text(self, prompt: str | Sequence[int], settings: BotSettings) -> Prepared:
+        """Check a raw prompt: a text, or token ids that are used exactly as given.
+
+        Raises Unsupported where the bot takes no raw prompts, else as `prepare`.
+        """
+        if not self.token_prompts:
+            raise Unsupported("This model answers conversations only.", param="prompt")
+        inputs = self.get_input(prompt) if isinstance(prompt, str) else self.input_of_ids(prompt)
+        return self._checked(self._settled(inputs, settings, 0))
+
+    def input_of_ids(self, token_ids: Sequence[int]) -> Inputs:
+        """Inputs of a prompt given as ids; for bots with `token_prompts`. Raises InvalidRequest."""
+        raise Unsupported("This model takes no token ids.", param="prompt")
+
+    @final
+    def chat(
+        self,
+        messages: Sequence[Message],
+        settings: BotSettings | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """Answer a conversation: `Start`, then `Delta` and `Replace`, then `Done`."""
+        return self.run(self.prepare(messages, settings or self.Settings()), stop)
+
+    @final
+    def run(self, prepared: Prepared, stop: threading.Event | None = None) -> Iterator[Event]:
+        """Answer a prepared request. Closing the iterator stops the decoding and waits for it."""
+        stop = stop or threading.Event()
+        inputs, settings = prepared.inputs, prepared.settings
+        text = self._answer_text(prepared)
+        usage: Usage | None = None
+        reason: FinishReason | None = None
+        counted = 0
+        try:
+            yield Start(prepared.prompt_tokens, prepared.dropped_turns)
+            with closing(self._steps(inputs, settings, stop)) as steps:
+                for step in steps:
+                    # A step without token ids counts as one token if it says anything.
+                    counted += len(step.token_ids) or bool(step.text or step.reasoning)
+                    usage, reason = step.usage or usage, step.finish_reason or reason
+                    if step.prompt_logprobs is not None:
+                        yield PromptScored(step.prompt_logprobs)
+                    yield from _merged(step, text.feed(self.get_response(step, inputs)))
+                    if text.stopped:
+                        break
+            yield from text.finish()
+            if text.stopped:
+                reason = "stop"
+            elif reason is None:
+                full = 0 < settings.max_new_tokens <= counted
+                reason = "cancelled" if stop.is_set() else "length" if full else "stop"
+        finally:
+            stop.set()
+        yield Done(reason, usage or Usage(prepared.prompt_tokens, counted))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _steps(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Generator[Step, None, None]:
+        """`generate` as a real generator, so that closing it runs the hook's own clean-up."""
+        yield from self.generate(inputs, settings, stop)
+
+    def _answer_text(self, prepared: Prepared) -> AnswerText:
+        tags = self.reasoning_tags
+        plain = type(self).process_response is ChatBot.process_response
+        return AnswerText(
+            None if plain else self.process_response,
+            prepared.settings.stop,
+            tags,
+            inside_reasoning=bool(tags and prepared.inputs.prompt.rstrip().endswith(tags[0])),
+        )
+
+    def _settled(self, inputs: Inputs, settings: BotSettings, dropped: int) -> Prepared:
+        """The final settings: defaults, then the request's, then the model's own."""
+        fixed = settings.model_copy(update=self.extra_settings())
+        return Prepared(inputs, fixed, dropped)
+
+    def _fits(self, prepared: Prepared) -> bool:
+        context, prompt = self.info().context_length, prepared.prompt_tokens
+        if context is None or prompt is None:
+            return True
+        return prompt + prepared.settings.max_new_tokens <= context
+
+    def _checked(self, prepared: Prepared) -> Prepared:
+        """Refuse a prompt that fills the context; shorten the answer to what is left of it."""
+        if self._fits(prepared):
+            return prepared
+        context, prompt = self.info().context_length, prepared.prompt_tokens
+        assert context is not None
+        assert prompt is not None
+        if prompt >= context:
+            raise ContextLengthExceeded(prompt, context)
+        room = prepared.settings.model_copy(update={"max_new_tokens": context - prompt})
+        return replace(prepared, settings=room)
+
+
+def _merged(step: Step, texts: Iterator[Delta | Replace]) -> Iterator[Event]:
+    """The text events of a step, the first delta carrying the step's ids and logprobs too."""
+    if step.reasoning or step.token_ids or step.logprobs:
+        own = Delta("", step.reasoning, step.token_ids, step.logprobs)
+        first = next(texts, None)
+        if isinstance(first, Delta):
+            yield replace(own, text=first.text, reasoning=own.reasoning + first.reasoning)
+        else:
+            yield own
+            if first is not None:
+                yield first
+    yield from texts
+
+
+def _drop_oldest(messages: list[Message]) -> bool:
+    """Remove the oldest exchange, never the system text nor the last question.
+
+    Returns whether there was one to remove.
+    """
+    start = 1 if messages[0].role == "system" else 0
+    users = [i for i in range(start, len(messages)) if messages[i].role == "user"]
+    if len(users) < 2:
+        return False
+    del messages[start : users[1]]
+    return True

@@ -1,0 +1,83 @@
+"""EchoBot: answers with the question. Needs no weights; for tests, demos and measuring the wire.
+
+Deterministic: the same messages and settings give the same steps. `prefix`, `rate`, `fail_after`
+make it behave like a model that is slow, or that breaks.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.errors import BotError
+from bots.events import FinishReason, Message, Step
+from bots.settings import BotSettings, control
+
+_PIECE = re.compile(r"\s*\S{1,8}|\s+\Z")
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text into "tokens" of at most eight visible characters; joined they give the text."""
+    return _PIECE.findall(text)
+
+
+class EchoSettings(BotSettings):
+    """What can be set for an echo."""
+
+    repeat: int = control(1, "number", "Repeat", "How often the text is said.", ge=1, le=10_000)
+    rate: float = control(
+        0.0,
+        "slider",
+        "Tokens per second",
+        "Pace of the answer; 0 is as fast as possible.",
+        ge=0,
+        le=1000,
+        step=1,
+    )
+    fail_after: int = control(
+        0, "hidden", "Fail after", "Break after this many tokens; 0 is never.", ge=0
+    )
+
+
+class EchoBot(ChatBot):
+    """Says the last user message again."""
+
+    Settings = EchoSettings
+    max_running = 512
+    token_prompts = False
+
+    def load_model(self) -> None:
+        """Nothing to load."""
+        self.progress("ready", 1.0)
+
+    def get_prompt(self, messages: Sequence[Message]) -> str:
+        """The last user message."""
+        return next(m.content for m in reversed(messages) if m.role == "user")
+
+    def get_input(self, prompt: str) -> Inputs:
+        """One id a piece: its number."""
+        return Inputs(prompt, list(range(len(pieces(prompt)))))
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        """The pieces of the prompt, at the pace that was asked for."""
+        assert isinstance(settings, EchoSettings)
+        said = pieces(inputs.prompt)
+        wanted = len(said) * settings.repeat
+        total = min(wanted, settings.max_new_tokens)
+        started = time.monotonic()
+        for n in range(total):
+            if settings.fail_after and n >= settings.fail_after:
+                raise BotError(f"The echo was told to fail after {n} tokens.")
+            # Due times, not pauses: one late step does not make the whole answer late.
+            due = started + n / settings.rate - time.monotonic() if settings.rate else 0
+            if stop.wait(due) if due > 0 else stop.is_set():
+                return
+            reason: FinishReason = "stop" if wanted == total else "length"
+            yield Step(text=said[n % len(said)], finish_reason=reason if n == total - 1 else None)
+
+    def info(self) -> BotInfo:
+        """An echo has no weights and no limit."""
+        return BotInfo(native_class="EchoBot")

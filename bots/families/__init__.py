@@ -1,0 +1,1 @@
+"""One model family a file: its prompt, its settings, its stop tokens."""

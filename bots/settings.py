@@ -1,0 +1,90 @@
+"""How a bot is loaded (`BotConfig`) and how one request is answered (`BotSettings`).
+
+This module knows types, ranges and what control the page draws; not what a value does to a model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bots.errors import InvalidRequest
+
+Control = Literal["slider", "number", "select", "switch", "text", "hidden"]
+
+
+@dataclass(frozen=True, slots=True)
+class BotConfig:
+    """How a bot is loaded. Every bot reads the fields that mean something to it.
+
+    `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
+    `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
+    `dtype`: "auto", "float32", "bfloat16" or "float16".
+    `max_running`: how many requests will run at once; a bot with slots makes that many.
+    """
+
+    pretrained_path: str = ""
+    name: str = ""
+    tokenizer_path: str | None = None
+    base_model: str | None = None
+    devices: str = "auto"
+    dtype: str = "auto"
+    revision: str | None = None
+    trust_remote_code: bool = False
+    max_running: int | None = None
+
+
+def control(
+    default: Any,
+    kind: Control,
+    title: str,
+    description: str,
+    *,
+    step: float | None = None,
+    **limits: Any,
+) -> Any:
+    """A settings field and the control that the page draws for it.
+
+    `limits` are pydantic's (`ge`, `gt`, `le`, `lt`, `max_length` …). They are checked for each
+    request and are the ends of a slider.
+    """
+    extra: dict[str, Any] = {"x-control": kind}
+    if step is not None:
+        extra["x-step"] = step
+    return Field(default, title=title, description=description, json_schema_extra=extra, **limits)
+
+
+class BotSettings(BaseModel):
+    """The settings of one request: immutable, and nothing beyond the declared fields.
+
+    A bot's own `Settings` adds fields by subclassing; each is one control of the page and one
+    allowed name in `params`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    max_new_tokens: int = control(
+        512, "slider", "Max new tokens", "The answer ends after this many tokens.", ge=0, le=131072
+    )
+    stop: tuple[str, ...] = control(
+        (), "hidden", "Stop texts", "The answer ends before the first of these.", max_length=16
+    )
+
+    @classmethod
+    def parse(cls, params: Mapping[str, Any]) -> Self:
+        """Validate the `params` of a request.
+
+        Raises InvalidRequest that names the first field at fault and what is wrong with it.
+        """
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else None
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(cls.model_fields)
+                message = f"This model has no setting {name!r}. It has: {known}."
+            else:
+                message = f"{name}: {first['msg']}."
+            raise InvalidRequest(message, param=name) from None

@@ -1,0 +1,1 @@
+"""HTTP around bots: the worker, the hub, the command line."""
