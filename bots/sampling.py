@@ -14,7 +14,7 @@ FREQUENCY = "Lowers a token for every time that the answer already has it; 0 is 
 
 
 class SamplingSettings(BotSettings):
-    """How the next token is chosen. The same defaults for every model, so that a comparison is fair.
+    """How the next token is chosen; the same defaults for every model, for a fair comparison.
 
     Temperature 0.7 with top-p 0.9 is lively and still on the subject for chat models of all
     sizes; the other settings are off.
