@@ -65,6 +65,18 @@ def choose_bot(
     return _load(value) if isinstance(value, str) else value
 
 
+def check_path(path: str) -> None:
+    """Raise ConfigError when a path is plainly meant to be local and nothing is there.
+
+    `name` and `owner/name` may be hub ids; whether the hub has them shows when they are loaded.
+    """
+    if not path or path.startswith(("builtin:", "http://", "https://")):
+        return
+    looks_local = path.startswith(("/", "./", "../", "~")) or path.endswith(".gguf")
+    if (looks_local or path.count("/") > 1) and not Path(path).expanduser().exists():
+        raise ConfigError(f"There is nothing at {path!r}.", param="pretrained-path")
+
+
 def _family_of(path: str) -> str:
     if not path:
         raise ConfigError(

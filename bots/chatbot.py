@@ -88,7 +88,7 @@ class ChatBot(ABC):
     Settings: ClassVar[type[BotSettings]] = BotSettings
     """What a request may set; each field is one control of the page."""
 
-    max_running: ClassVar[int] = 1
+    max_running: int = 1
     """How many requests this bot can decode at the same time."""
 
     reasoning_tags: ClassVar[tuple[str, str] | None] = None
@@ -167,6 +167,12 @@ class ChatBot(ABC):
                 f"{type(self).__name__}.extra_settings() names {sorted(unknown)},"
                 " which its Settings do not declare"
             )
+
+    @final
+    @property
+    def rewrites(self) -> bool:
+        """Whether `process_response` may change text that was already sent."""
+        return type(self).process_response is not ChatBot.process_response
 
     @final
     def prepare(self, messages: Sequence[Message], settings: BotSettings) -> Prepared:
@@ -250,9 +256,8 @@ class ChatBot(ABC):
 
     def _answer_text(self, prepared: Prepared) -> AnswerText:
         tags = self.reasoning_tags
-        plain = type(self).process_response is ChatBot.process_response
         return AnswerText(
-            None if plain else self.process_response,
+            self.process_response if self.rewrites else None,
             prepared.settings.stop,
             tags,
             inside_reasoning=bool(tags and prepared.inputs.prompt.rstrip().endswith(tags[0])),

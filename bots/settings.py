@@ -22,6 +22,7 @@ class BotConfig:
     `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
     `dtype`: "auto", "float32", "bfloat16" or "float16".
     `max_running`: how many requests will run at once; a bot with slots makes that many.
+    `threads`: CPU threads to compute with; None leaves it to the library.
     """
 
     pretrained_path: str = ""
@@ -33,6 +34,7 @@ class BotConfig:
     revision: str | None = None
     trust_remote_code: bool = False
     max_running: int | None = None
+    threads: int | None = None
 
 
 def control(

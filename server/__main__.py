@@ -1,0 +1,7 @@
+"""`python -m server` is one worker."""
+
+import sys
+
+from server.cli import main
+
+main(["serve", *sys.argv[1:]])

@@ -1,0 +1,108 @@
+"""Hosts, origins and the URLs of workers, as text. Opens no connection and resolves no name."""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+import psutil
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1", "[::1]")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether `host` means all addresses of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def reachable(host: str) -> str:
+    """The host by which this machine reaches what listens on `host`."""
+    if not is_wildcard(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
+
+
+def http_url(host: str, port: int) -> str:
+    """`http://host:port`, with the brackets of IPv6."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def origins_of(host: str, port: int) -> list[str]:
+    """The origins that a page served on `host:port` can have: what workers must allow."""
+    hosts = ["127.0.0.1", "localhost"]
+    if is_wildcard(host):
+        hosts += [socket.gethostname().lower(), *_own_addresses()]
+    elif host not in LOOPBACK_NAMES:
+        hosts.append(host.lower())
+    elif host == "::1":
+        hosts.append(host)
+    return [http_url(name, port) for name in dict.fromkeys(hosts)]
+
+
+def _own_addresses() -> list[str]:
+    return [
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family == socket.AF_INET
+    ]
+
+
+def worker_url(text: str) -> str:
+    """The URL of a worker as the page will use it: `http://` if no scheme, no slash at the end.
+
+    Raises ValueError that says what is wrong.
+    """
+    text = text.strip()
+    if "://" not in text:
+        text = f"http://{text}"
+    if not text.isprintable() or " " in text or len(text) > 2000:
+        raise ValueError("The URL holds characters that no URL has")
+    parts = urlsplit(text)  # raises ValueError itself for a broken IPv6 address
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise ValueError(f"A worker's URL begins with http:// or https://, not {scheme}://")
+    if not parts.hostname:
+        raise ValueError("The URL names no host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("Give the key as api_key, not inside the URL")
+    if parts.query or parts.fragment:
+        raise ValueError("A worker's URL has no '?' and no '#'")
+    port = parts.port  # raises ValueError when it is no port
+    if port == 0:
+        raise ValueError("Port 0 is no address")
+    host = parts.hostname
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None and port != DEFAULT_PORTS[scheme]:
+        netloc += f":{port}"
+    return f"{scheme}://{netloc}{parts.path.rstrip('/')}"
+
+
+def same_worker(url: str) -> str:
+    """A key that is equal for the names of one worker: `localhost` is `127.0.0.1`."""
+    return url.replace("://localhost", "://127.0.0.1", 1).replace("://[::1]", "://127.0.0.1", 1)
+
+
+def seen_from(url: str, host: str, client_host: str | None) -> str:
+    """`url` of a worker on `host`, as the browser that asked `client_host` reaches it.
+
+    A worker on all addresses is reached by the name under which the browser found the hub.
+    """
+    if not client_host or not is_wildcard(host):
+        return url
+    port = urlsplit(url).port
+    assert port is not None
+    return http_url(client_host, port)

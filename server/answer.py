@@ -1,0 +1,90 @@
+"""Two ways to answer a request: all at once when it is done, or as a stream of events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from bots.events import Delta, Done, Event, PromptScored, Replace, TokenLogprob, Usage
+from server import sse
+from server.stream import Queued, Silence, Ticket
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer so far; complete when `done` is set."""
+
+    text: str = ""
+    reasoning: str = ""
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
+    done: Done | None = None
+
+    def apply(self, event: Event | Queued | Silence) -> None:
+        """Take in the next event of the stream."""
+        match event:
+            case Delta():
+                self.text += event.text
+                self.reasoning += event.reasoning
+                self.token_ids += event.token_ids
+                self.logprobs += event.logprobs
+            case Replace():
+                self.text = event.text
+            case PromptScored():
+                self.prompt_logprobs = event.logprobs
+            case Done():
+                self.done = event
+
+    @property
+    def usage(self) -> Usage:
+        """The counts of a complete answer."""
+        return self.done.usage if self.done else Usage()
+
+
+async def collect(request: Request, *tickets: Ticket) -> list[Answer]:
+    """Wait for whole answers, in the order of the tickets. Raises the first thing that ended one.
+
+    When the client leaves, or one fails, all are stopped.
+    """
+
+    async def leave() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        work.cancel()
+
+    work = asyncio.gather(*(_joined(ticket) for ticket in tickets))
+    watch = asyncio.create_task(leave())
+    try:
+        return await work
+    finally:
+        watch.cancel()
+        work.cancel()
+        for ticket in tickets:  # also those whose reader was cancelled before it began
+            ticket.abandon()
+
+
+async def _joined(ticket: Ticket) -> Answer:
+    answer = Answer()
+    async for event in ticket.events():
+        answer.apply(event)
+    return answer
+
+
+class EventStream(StreamingResponse):
+    """A stream of events that stops its tickets however it ends, even before it begins."""
+
+    def __init__(self, frames: AsyncIterator[bytes], *tickets: Ticket) -> None:
+        super().__init__(frames, media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
+        self._tickets = tickets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            for ticket in self._tickets:
+                ticket.abandon()

@@ -1,0 +1,71 @@
+"""The composition root of a worker: a bot and a config become a FastAPI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from bots.chatbot import ChatBot
+from server.config import WorkerConfig
+from server.handlers import add_handlers
+from server.middleware import REQUEST_ID, RequestContext
+from server.routes import compat, generate, health, openai
+from server.worker import OnProgress, Worker, package_version
+
+LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]", "::1"]
+
+
+def create_app(
+    bot: ChatBot, config: WorkerConfig, on_progress: OnProgress | None = None
+) -> FastAPI:
+    """The application of one worker. The model is loaded once the application runs."""
+    worker = Worker(bot, config, on_progress)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        yield
+        await worker.close()
+
+    app = FastAPI(
+        title="ChatZoo worker",
+        version=package_version(),
+        description="One chat model. Streams answers, and says what it is.",
+        lifespan=lifespan,
+    )
+    app.state.worker = worker
+    for module in (health, generate, openai, compat):
+        app.include_router(module.router)
+    add_handlers(app)
+    app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
+    if config.is_loopback:
+        # A page of another site that points its own name at 127.0.0.1 must not reach the worker.
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=config.allow_origin,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=[REQUEST_ID, "Retry-After"],
+    )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The document, with the models that only a stream carries."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        components = schema["components"]["schemas"]
+        for model in generate.EXTRA_SCHEMAS:
+            extra = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            components.update(extra.pop("$defs", {}))
+            components[model.__name__] = extra
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,175 @@
+"""The command line: `chatzoo serve`, and `python -m server` for the same.
+
+Commands only read their flags; the work is elsewhere.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bots import choose_bot
+from bots.errors import BotError
+from server.app import create_app
+from server.config import load_config
+from server.serve import serve as run_worker
+from server.worker import package_version
+
+app = typer.Typer(
+    name="chatzoo",
+    help="Compare chat models side by side on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def chatzoo(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    """Compare chat models side by side on your own machine."""
+    if version:
+        print(package_version())
+        raise typer.Exit()
+
+
+MODEL, NET, LIMITS, OTHER = "Model", "Address and access", "Limits", "Process"
+
+
+def flag(text: str, panel: str) -> typer.models.OptionInfo:
+    """A flag whose default is the config's, so that "not given" can be told from "given"."""
+    info: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=panel)
+    return info
+
+
+@app.command()
+def serve(
+    pretrained_path: Annotated[
+        str | None,
+        flag(
+            "The model: a folder, a GGUF file, a hub id, builtin:smollm2, builtin:smollm2-gguf,"
+            " or the URL of an OpenAI-compatible endpoint.",
+            MODEL,
+        ),
+    ] = None,
+    type: Annotated[
+        str | None, flag("Model family; `chatzoo list` shows them. `echo` needs no model.", MODEL)
+    ] = None,
+    bot: Annotated[
+        str | None, flag("A class of your own: path/to/file.py:Class or module:Class.", MODEL)
+    ] = None,
+    tokenizer_path: Annotated[
+        str | None, flag("Tokenizer folder or id, when it is not beside the model.", MODEL)
+    ] = None,
+    base_model: Annotated[
+        str | None, flag("The base that an adapter in --pretrained-path belongs to.", MODEL)
+    ] = None,
+    devices: Annotated[
+        str | None,
+        flag("auto, cpu, or the GPUs to use, such as 0 or 0,1. [default: auto]", MODEL),
+    ] = None,
+    dtype: Annotated[
+        str | None, flag("auto, float32, bfloat16 or float16. [default: auto]", MODEL)
+    ] = None,
+    revision: Annotated[str | None, flag("Branch, tag or commit on the hub.", MODEL)] = None,
+    trust_remote_code: Annotated[
+        bool | None,
+        flag("Run Python code that comes with the model. [default: no]", MODEL),
+    ] = None,
+    threads: Annotated[
+        int | None, flag("CPU threads to compute with. [default: the library's choice]", MODEL)
+    ] = None,
+    name: Annotated[str | None, flag("The name people see.", NET)] = None,
+    host: Annotated[
+        str | None, flag("Address to listen on. [default: 127.0.0.1, this machine only]", NET)
+    ] = None,
+    port: Annotated[int | None, flag("Port; 0 takes a free one. [default: 8081]", NET)] = None,
+    api_key: Annotated[
+        str | None,
+        flag("Key that callers must give. Better in CHATZOO_API_KEY: flags are visible.", NET),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        flag("Web origin whose pages may call; repeat it. [default: the hub's page]", NET),
+    ] = None,
+    max_running: Annotated[
+        int | None, flag("Requests answered at once. [default: what the model can]", LIMITS)
+    ] = None,
+    max_queue: Annotated[
+        int | None, flag("Requests that may wait; more get 429. [default: 64]", LIMITS)
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None, flag("Longest answer a request may ask for. [default: 4096]", LIMITS)
+    ] = None,
+    max_messages: Annotated[
+        int | None, flag("Most messages in a request. [default: 512]", LIMITS)
+    ] = None,
+    max_body_bytes: Annotated[
+        int | None, flag("Largest body; more gets 413. [default: 4194304]", LIMITS)
+    ] = None,
+    max_conversations: Annotated[
+        int | None, flag("Conversations remembered for `uid` callers. [default: 1000]", LIMITS)
+    ] = None,
+    conversation_ttl: Annotated[
+        float | None, flag("Seconds such a conversation is kept. [default: 3600]", LIMITS)
+    ] = None,
+    request_timeout: Annotated[
+        float | None, flag("Seconds until an answer is cut off. [default: 600]", LIMITS)
+    ] = None,
+    drain_timeout: Annotated[
+        float | None, flag("Seconds that answers may finish after SIGTERM. [default: 30]", LIMITS)
+    ] = None,
+    config: Annotated[
+        Path | None, flag("YAML file with these options; flags and environment win.", OTHER)
+    ] = None,
+    log_level: Annotated[
+        str | None, flag("debug, info, warning or error. [default: info]", OTHER)
+    ] = None,
+    log_format: Annotated[str | None, flag("auto, console or json. [default: auto]", OTHER)] = None,
+    exit_on_stdin_eof: Annotated[bool | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve one model over HTTP.
+
+    Every flag can be given as an environment variable (CHATZOO_MAX_QUEUE for --max-queue) or in
+    the --config file; a flag wins over the environment, the environment over the file.
+    """
+    flags = {key: value for key, value in locals().items() if key != "config"}
+    run_worker(load_config(flags, config))
+
+
+@app.command(hidden=True)
+def openapi() -> None:
+    """Print the worker's OpenAPI document; the page's types are made from it."""
+    document = create_app(choose_bot(family="echo")(), load_config({"type": "echo"}, env={}))
+    print(json.dumps(document.openapi(), indent=2, ensure_ascii=False))
+
+
+def dashed(arguments: list[str]) -> list[str]:
+    """Flags written with underscores, as ChatZoo's were in 2023, in today's form."""
+
+    def fix(argument: str) -> str:
+        if not argument.startswith("--"):
+            return argument
+        name, equals, value = argument.partition("=")
+        return name.replace("_", "-") + equals + value
+
+    return [fix(argument) for argument in arguments]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `chatzoo`: an error is one sentence and exit code 2."""
+    given = dashed(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given, standalone_mode=True)
+    except BotError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"Error: {error.message}", style="red", markup=False
+        )
+        sys.exit(2)

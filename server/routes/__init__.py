@@ -1,0 +1,1 @@
+"""The endpoints of a worker, one dialect a module."""

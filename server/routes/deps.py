@@ -1,0 +1,39 @@
+"""What routes ask for: the worker, the request's id, the caller's right to be here."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from server.auth import check_key
+from server.worker import Worker
+
+_bearer = HTTPBearer(auto_error=False, description="The worker's --api-key, where it has one.")
+
+
+def get_worker(request: Request) -> Worker:
+    """The worker of this app."""
+    worker: Worker = request.app.state.worker
+    return worker
+
+
+def require_key(
+    request: Request,
+    worker: Annotated[Worker, Depends(get_worker)],
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+) -> None:
+    """Raise 401 without the right key. Reads the header itself: the scheme is for the document."""
+    key = worker.config.api_key
+    check_key(request.headers.get("authorization"), key.get_secret_value() if key else None)
+
+
+def get_request_id(request: Request) -> str:
+    """The id that `X-Request-Id` carries."""
+    request_id: str = request.state.request_id
+    return request_id
+
+
+WorkerDep = Annotated[Worker, Depends(get_worker)]
+RequestId = Annotated[str, Depends(get_request_id)]
+authorised = Depends(require_key)

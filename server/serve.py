@@ -1,0 +1,165 @@
+"""One worker as a process: bind, load, answer, drain, leave.
+
+The first SIGTERM or Ctrl-C lets running answers finish, for `drain_timeout` seconds at most; a
+second one stops at once.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from bots import check_path, choose_bot
+from bots.errors import ConfigError
+from server import logs
+from server.app import create_app
+from server.config import WorkerConfig
+from server.schema import ProgressBody
+from server.stream import Runner
+
+
+def serve(config: WorkerConfig) -> None:
+    """Run a worker until it is told to stop. Raises ConfigError before anything is loaded."""
+    if config.threads:
+        # Read by the numeric libraries when they are imported, which is later.
+        os.environ["OMP_NUM_THREADS"] = str(config.threads)
+    bot_class = choose_bot(config.pretrained_path, family=config.type, bot=config.bot)
+    check_path(config.pretrained_path)
+    logs.configure(config.log_level, config.log_format)
+    bound = bind(config.host, config.port)
+    port = bound.getsockname()[1]
+    warn_about(config)
+    app = create_app(bot_class(config.bot_config()), config, LoadProgress())
+    print(f"{config.display_name}: http://{config.host}:{port}", file=sys.stderr, flush=True)
+    server = WorkerServer(app, config)
+    if config.exit_on_stdin_eof:
+        threading.Thread(target=_stop_at_eof, daemon=True).start()
+    server.run(sockets=[bound])
+    # A thread that still loads the model must not hold up the end of the process.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError that says what to do when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"Cannot listen on {host}:{port} ({error.strerror}). Stop what uses the port,"
+            " or choose another with --port.",
+            param="port",
+        ) from None
+    return bound
+
+
+def warn_about(config: WorkerConfig) -> None:
+    """Say on standard error what opens this machine to others."""
+    if not config.is_loopback and config.api_key is None:
+        print(
+            f"Warning: other machines may reach {config.host}, and there is no --api-key.",
+            file=sys.stderr,
+        )
+    if config.trust_remote_code:
+        print(
+            f"Warning: --trust-remote-code lets Python code inside {config.pretrained_path!r} run"
+            " with your rights.",
+            file=sys.stderr,
+        )
+
+
+class WorkerServer(uvicorn.Server):
+    """uvicorn that drains: new requests get 503 while the running ones finish."""
+
+    def __init__(self, app: object, config: WorkerConfig) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,  # type: ignore[arg-type]
+                host=config.host,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._drain_timeout = config.drain_timeout
+        self._worker_app = app
+        self._signals = 0
+        self._drain: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, the second stops."""
+        self._signals += 1
+        if self._runner:
+            self._runner.draining = True
+        if self._signals > 1 or self._runner is None:
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: begin to drain when told to."""
+        if self._signals and self._runner and self._drain is None:
+            self._drain = asyncio.create_task(self._finish(self._runner))
+        return await super().on_tick(counter)
+
+    async def _finish(self, runner: Runner) -> None:
+        await runner.drain(self._drain_timeout)
+        self.should_exit = True
+
+    @property
+    def _runner(self) -> Runner | None:
+        return getattr(self._worker_app.state.worker, "runner", None)  # type: ignore[attr-defined]
+
+
+class LoadProgress:
+    """Shows loading: a bar at a terminal, else a line a stage. Called from the loading thread."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._stage = ""
+        self._task = self._bar.add_task("", total=None)
+
+    def __call__(self, progress: ProgressBody) -> None:
+        """Show how far it is."""
+        if not self._stage:
+            self._bar.start()
+        if progress.stage != self._stage and self._bar.disable:
+            print(f"loading: {progress.stage}", file=sys.stderr, flush=True)
+        self._stage = progress.stage
+        total = None if progress.fraction is None else 1.0
+        self._bar.update(
+            self._task,
+            description=progress.stage,
+            total=total,
+            completed=progress.fraction or 0.0,
+        )
+        if progress.fraction == 1.0:
+            self._bar.stop()
+            self._stage = ""
+
+
+def _stop_at_eof() -> None:
+    """End this process when its parent is gone: nobody else holds the other end of the pipe."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    for _ in range(2):  # the second makes the first not wait for running answers
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,308 @@
+"""From a bot's synchronous events to an asynchronous stream; the only place where both meet.
+
+A `Runner` has so many places to run and so many to wait. Each request is a `Ticket`: a thread
+runs the bot and appends events to the ticket's buffer, the event loop takes them out. The loop is
+woken once for all that has arrived since it last looked, not once per token.
+
+All methods are called on the event loop, but for those that say otherwise.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import structlog
+
+from bots.chatbot import ChatBot, Prepared
+from bots.events import Delta, Done, Event, Usage
+from server.errors import RETRY_AFTER, ApiError, error_code
+from server.metrics import Metrics
+
+log = structlog.get_logger("chatzoo.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits; `position` 1 is the next to run."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing happened for a while; the connection is to be kept alive."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """When what happened to a request, in seconds of the monotonic clock; 0 is "not yet"."""
+
+    arrived: float
+    admitted: float = 0.0
+    first_token: float = 0.0
+    last_token: float = 0.0
+    ended: float = 0.0
+
+    def queue_ms(self) -> int:
+        """Milliseconds that the request waited for a place."""
+        return round(((self.admitted or self.ended) - self.arrived) * 1000)
+
+    def summary(self, tokens: int) -> dict[str, object]:
+        """What the client is told, in milliseconds and tokens per second.
+
+        The rate counts the tokens after the first over the time after the first; it is None for
+        fewer than two tokens.
+        """
+        decoding = self.last_token - self.first_token
+        first = self.first_token
+        return {
+            "queue_ms": self.queue_ms(),
+            "ttft_ms": round((first - self.arrived) * 1000) if first else None,
+            "total_ms": round((self.ended - self.arrived) * 1000),
+            "tokens_per_second": round((tokens - 1) / decoding, 2)
+            if tokens > 1 and decoding > 0
+            else None,
+        }
+
+
+class Ticket:
+    """One request, from its place in the queue to its last event. Made by `Runner.submit`."""
+
+    def __init__(self, runner: "Runner", request_id: str, prepared: Prepared) -> None:
+        self.id = request_id
+        self.prepared = prepared
+        self.stop = threading.Event()
+        self.timings = Timings(time.monotonic())
+        self.outcome: Done | BaseException | None = None
+        self._runner = runner
+        self._buffer: deque[Event | Queued | BaseException] = deque()
+        self._wake = asyncio.Event()
+        self._wake_due = False
+
+    async def events(self, heartbeat: float = 15.0) -> AsyncIterator[Event | Queued | Silence]:
+        """What happens to the request; ends after `Done`, or raises what ended it.
+
+        `heartbeat`: seconds without an event after which `Silence` is yielded. Leaving the
+        iterator early, or being cancelled in it, stops the decoding.
+        """
+        left = self.timings.arrived + self._runner.timeout - time.monotonic()
+        deadline = self._runner.loop.call_later(left, self._expire)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(heartbeat):
+                        await self._wake.wait()
+                except TimeoutError:
+                    yield Silence()
+                    continue
+                self._wake.clear()
+                self._wake_due = False
+                for event in self._take():
+                    yield event
+                    if isinstance(event, Done):
+                        return
+        finally:
+            deadline.cancel()
+            self.abandon()
+
+    def _take(self) -> Iterator[Event | Queued]:
+        """Everything that arrived, neighbouring deltas made one. Raises a buffered error."""
+        last: Event | Queued | None = None
+        while self._buffer:
+            item = self._buffer.popleft()
+            if isinstance(last, Delta) and isinstance(item, Delta):
+                last = _joined(last, item)
+                continue
+            if last is not None:
+                yield last
+            if isinstance(item, BaseException):
+                raise item
+            last = item
+        if last is not None:
+            yield last
+
+    def _expire(self) -> None:
+        limit = self._runner.timeout
+        error = ApiError(504, "request_timeout", f"The answer took longer than {limit:g} seconds.")
+        self.put(self.end(error))
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Nobody reads this any more: stop it."""
+        self._runner.abandon(self)
+
+    def put(self, item: Event | Queued | BaseException) -> None:
+        """Add an event and wake the loop. From any thread."""
+        self._buffer.append(item)
+        if not self._wake_due:
+            self._wake_due = True
+            # The loop may be gone when a thread outlives it at shutdown; then nobody reads.
+            with contextlib.suppress(RuntimeError):
+                self._runner.loop.call_soon_threadsafe(self._wake.set)
+
+    def end(self, outcome: Done | BaseException) -> Done | BaseException:
+        """Note how the request ended; the first to say it is right. Returns `outcome`."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.timings.ended = time.monotonic()
+        return outcome
+
+    def pump(self, bot: ChatBot) -> None:
+        """Run the bot to its end. In a thread of the runner's."""
+        try:
+            for event in bot.run(self.prepared, self.stop):
+                if isinstance(event, Delta):
+                    self._note_token()
+                elif isinstance(event, Done):
+                    self.end(event)
+                self.put(event)
+        except BaseException as error:  # noqa: BLE001 (every failure belongs to the reader)
+            self.put(self.end(error))
+
+    def _note_token(self) -> None:
+        now, metrics, timings = time.monotonic(), self._runner.metrics, self.timings
+        if timings.first_token:
+            metrics.inter_token.observe(now - timings.last_token)
+        else:
+            timings.first_token = now
+            metrics.ttft.observe(now - timings.arrived)
+        timings.last_token = now
+
+
+def _joined(one: Delta, two: Delta) -> Delta:
+    return Delta(
+        one.text + two.text,
+        one.reasoning + two.reasoning,
+        one.token_ids + two.token_ids,
+        one.logprobs + two.logprobs,
+    )
+
+
+class Runner:
+    """Runs so many requests of one bot at once, lets so many wait, refuses the rest."""
+
+    def __init__(
+        self, bot: ChatBot, *, max_running: int, max_queue: int, timeout: float, metrics: Metrics
+    ) -> None:
+        self.bot = bot
+        self.max_running = max_running
+        self.max_queue = max_queue
+        self.timeout = timeout
+        self.metrics = metrics
+        self.loop = asyncio.get_running_loop()
+        self._running: dict[str, Ticket] = {}
+        self._waiting: dict[str, Ticket] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
+        self.draining = False
+        metrics.watch(lambda: self.running, lambda: self.waiting)
+
+    @property
+    def running(self) -> int:
+        """Requests that decode now."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return len(self._waiting)
+
+    def check_room(self, count: int = 1) -> None:
+        """Raise 503 when draining and 429 when `count` more requests have no place."""
+        if self.draining:
+            raise ApiError(
+                503, "draining", "This worker is stopping.", headers={"Retry-After": "10"}
+            )
+        free = self.max_running - self.running + self.max_queue - self.waiting
+        if count > free:
+            raise ApiError(
+                429,
+                "queue_full",
+                f"{self.running} requests run and {self.waiting} wait; try again shortly.",
+                headers=RETRY_AFTER,
+            )
+
+    def submit(self, prepared: Prepared, request_id: str) -> Ticket:
+        """Take a place to run or to wait. Raises as `check_room`."""
+        self.check_room()
+        ticket = Ticket(self, request_id, prepared)
+        if self.running < self.max_running:
+            self._start(ticket)
+        else:
+            self._waiting[ticket.id] = ticket
+            self._idle.clear()
+            ticket.put(Queued(self.waiting))
+        return ticket
+
+    def cancel(self, request_id: str) -> bool:
+        """Stop a request, running or waiting; returns whether there was one."""
+        if ticket := self._running.get(request_id):
+            ticket.stop.set()
+        elif ticket := self._waiting.get(request_id):
+            ticket.put(ticket.end(Done("cancelled", Usage(ticket.prepared.prompt_tokens))))
+            self.abandon(ticket)
+        return ticket is not None
+
+    def abandon(self, ticket: Ticket) -> None:
+        """The reader of a ticket is gone: stop it, free its place in the queue."""
+        ticket.stop.set()
+        if self._waiting.pop(ticket.id, None):
+            ticket.end(Done("cancelled", Usage(ticket.prepared.prompt_tokens)))
+            self._tell_positions()
+            self._finished(ticket)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new requests, let those there finish; after `seconds` stop them."""
+        self.draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything; the threads end when they have noticed."""
+        self.draining = True
+        for request_id in [*self._waiting, *self._running]:
+            self.cancel(request_id)
+        self._threads.shutdown(wait=False)
+
+    def _start(self, ticket: Ticket) -> None:
+        ticket.timings.admitted = time.monotonic()
+        self.metrics.queue_time.observe(ticket.timings.admitted - ticket.timings.arrived)
+        self._running[ticket.id] = ticket
+        self._idle.clear()
+        future = self.loop.run_in_executor(self._threads, ticket.pump, self.bot)
+        future.add_done_callback(lambda _: self._ended(ticket))
+
+    def _ended(self, ticket: Ticket) -> None:
+        del self._running[ticket.id]
+        self._finished(ticket)
+        if self._waiting and self.running < self.max_running:
+            self._start(self._waiting.pop(next(iter(self._waiting))))
+            self._tell_positions()
+
+    def _finished(self, ticket: Ticket) -> None:
+        """Count and log how a request ended; never what was in it."""
+        self.metrics.count(ticket.outcome, ticket.timings.ended - ticket.timings.arrived)
+        fields = ticket.timings.summary(0)
+        if isinstance(ticket.outcome, Done):
+            usage = ticket.outcome.usage
+            fields = ticket.timings.summary(usage.completion_tokens) | asdict(usage)
+            fields["finish_reason"] = ticket.outcome.finish_reason
+        elif ticket.outcome is not None:
+            fields["code"] = error_code(ticket.outcome)
+        log.info("request", id=ticket.id, **fields)
+        if ticket.outcome is not None and fields.get("code") == "internal_error":
+            log.error("request failed", id=ticket.id, exc_info=ticket.outcome)
+        if not self._running and not self._waiting:
+            self._idle.set()
+
+    def _tell_positions(self) -> None:
+        for position, ticket in enumerate(self._waiting.values(), 1):
+            ticket.put(Queued(position))
