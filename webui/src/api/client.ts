@@ -1,0 +1,114 @@
+/**
+ * Calls of a worker and of the hub, by fetch. Knows paths, headers and errors; knows no state.
+ */
+import { ApiError, BadStream, Unreachable } from './errors'
+import { isAbort, readEvents, toErrorBody } from './sse'
+import type { GenerateBody, HubWorker, ParamsSchema, StreamEvent, WorkerInfo } from './wire'
+
+/** Where to call: a worker's normalised address and its key, if it wants one. */
+export interface Target {
+  url: string
+  apiKey?: string | null
+}
+
+const PATIENCE_MS = 4000
+
+export function getInfo(target: Target): Promise<WorkerInfo> {
+  return getJson<WorkerInfo>(`${target.url}/info`, target.apiKey)
+}
+
+export function getParams(target: Target): Promise<ParamsSchema> {
+  return getJson<ParamsSchema>(`${target.url}/params`, target.apiKey)
+}
+
+/** Streams one answer. Aborting the signal stops the request in the worker. Raises ApiError. */
+export async function* generate(
+  target: Target,
+  body: GenerateBody,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent, void, void> {
+  const response = await call(`${target.url}/generate`, {
+    method: 'POST',
+    headers: {
+      ...authorization(target.apiKey),
+      'Content-Type': 'application/json',
+      Accept: 'text/event-stream',
+    },
+    body: JSON.stringify(body),
+    signal,
+  })
+  const kind = response.headers.get('content-type') ?? ''
+  if (!kind.startsWith('text/event-stream') || !response.body) {
+    throw new BadStream(`expected an event stream, got ${kind || 'nothing'}`)
+  }
+  yield* readEvents(response.body)
+}
+
+/** The hub's workers, or null where the page's own origin is no hub. Raises Unreachable. */
+export async function listHubWorkers(base: string): Promise<HubWorker[] | null> {
+  let response: Response
+  try {
+    response = await call(new URL('api/workers', base).href, withTimeout())
+  } catch (error) {
+    if (error instanceof ApiError && error.status !== null && error.status < 500) return null
+    throw error
+  }
+  if (!(response.headers.get('content-type') ?? '').includes('json')) return null
+  const body = (await response.json()) as { workers?: HubWorker[] }
+  return Array.isArray(body.workers) ? body.workers : null
+}
+
+export async function removeHubWorker(base: string, id: string): Promise<void> {
+  const url = new URL(`api/workers/${encodeURIComponent(id)}`, base).href
+  await call(url, { ...withTimeout(), method: 'DELETE' })
+}
+
+async function getJson<T>(url: string, apiKey?: string | null): Promise<T> {
+  const response = await call(url, { ...withTimeout(), headers: authorization(apiKey) })
+  try {
+    return (await response.json()) as T
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw new Unreachable(String(error))
+    throw new ApiError({ message: `${url} answered, but not in JSON`, code: 'not_a_worker' })
+  }
+}
+
+function withTimeout(): RequestInit {
+  return { signal: AbortSignal.timeout(PATIENCE_MS), cache: 'no-store' }
+}
+
+function authorization(apiKey?: string | null): Record<string, string> {
+  return apiKey ? { Authorization: `Bearer ${apiKey}` } : {}
+}
+
+async function call(url: string, init: RequestInit): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(url, { credentials: 'same-origin', ...init })
+  } catch (error) {
+    if (isAbort(error)) throw error
+    // Refused, blocked by the browser, or out of patience (TimeoutError): nobody answered.
+    throw new Unreachable(error instanceof Error ? error.message : String(error))
+  }
+  if (response.ok) return response
+  throw await toApiError(response)
+}
+
+async function toApiError(response: Response): Promise<ApiError> {
+  const text = await response.text().catch(() => '')
+  let body: unknown = null
+  try {
+    body = JSON.parse(text)
+  } catch {
+    // Not ours: a proxy's page, for instance. Its status is what we can tell.
+  }
+  const inner = body && typeof body === 'object' && 'error' in body ? body.error : null
+  const retryAfter = Number(response.headers.get('retry-after') ?? NaN)
+  return new ApiError(
+    inner
+      ? toErrorBody(inner)
+      : { message: `${response.status} ${response.statusText}`.trim(), code: null },
+    response.status,
+    Number.isFinite(retryAfter) ? retryAfter : null,
+  )
+}

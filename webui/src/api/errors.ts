@@ -1,0 +1,42 @@
+/**
+ * ApiError            an answer with a status outside 2xx, in the one error body of the wire
+ * ├─ Unreachable      no answer at all: nobody listens, the browser blocked it, or it took too long
+ * ├─ ConnectionLost   the answer broke off on the way
+ * └─ BadStream        the stream ended without `done` or `error`, or was not what it should be
+ */
+import type { ErrorBody } from './wire'
+
+export class ApiError extends Error {
+  readonly type: string | null
+  readonly param: string | null
+  readonly code: string
+  constructor(
+    body: ErrorBody,
+    readonly status: number | null = null,
+    /** seconds */
+    readonly retryAfter: number | null = null,
+  ) {
+    super(body.message)
+    this.type = body.type ?? null
+    this.param = body.param ?? null
+    this.code = body.code ?? (status === null ? 'unknown' : `http_${status}`)
+  }
+}
+
+export class Unreachable extends ApiError {
+  constructor(message: string) {
+    super({ message, code: 'unreachable' })
+  }
+}
+
+export class ConnectionLost extends ApiError {
+  constructor(message: string) {
+    super({ message, code: 'connection_lost' })
+  }
+}
+
+export class BadStream extends ApiError {
+  constructor(message: string, code: 'stream_incomplete' | 'bad_stream' = 'bad_stream') {
+    super({ message, code })
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Reads the native event stream of a worker.
+ *
+ * Knows bytes and events. Does not know fetch, panes or what an event means. The parser keeps its
+ * remainder and the decoder its half characters, so chunks may be cut at any byte.
+ */
+import { createParser } from 'eventsource-parser'
+import { BadStream, ConnectionLost } from './errors'
+import type { ErrorBody, StreamEvent } from './wire'
+
+const KNOWN = new Set(['queued', 'start', 'delta', 'replace', 'done', 'error'])
+
+/**
+ * Yields the events up to and including `done` or `error`. Unknown event names and comments are
+ * skipped. Raises BadStream when the stream ends without either, ConnectionLost when it breaks.
+ */
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<StreamEvent, void, void> {
+  let ready: StreamEvent[] = []
+  const parser = createParser({
+    onEvent: ({ event, data }) => {
+      if (event && KNOWN.has(event)) ready.push(toEvent(event, data))
+    },
+  })
+  const decoder = new TextDecoder('utf-8')
+  const reader = body.getReader()
+  try {
+    for (;;) {
+      const { done, value } = await read(reader)
+      parser.feed(done ? decoder.decode() : decoder.decode(value, { stream: true }))
+      const events = ready
+      ready = []
+      for (const event of events) {
+        yield event
+        if (event.type === 'done' || event.type === 'error') return
+      }
+      if (done) throw new BadStream('the stream ended without done or error', 'stream_incomplete')
+    }
+  } finally {
+    // Also reached when the consumer leaves early; a closed stream makes this a no-op.
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  try {
+    return await reader.read()
+  } catch (error) {
+    if (isAbort(error)) throw error
+    throw new ConnectionLost(error instanceof Error ? error.message : String(error))
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+function toEvent(type: string, text: string): StreamEvent {
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch {
+    throw new BadStream(`event ${type} carries no JSON`)
+  }
+  if (typeof data !== 'object' || data === null) throw new BadStream(`event ${type} is no object`)
+  if (type === 'error') {
+    const body = 'error' in data ? (data as { error: unknown }).error : data
+    return { type, data: toErrorBody(body) }
+  }
+  return { type, data } as StreamEvent
+}
+
+export function toErrorBody(body: unknown): ErrorBody {
+  if (typeof body === 'object' && body !== null && 'message' in body) {
+    return { ...(body as object), message: String((body as { message: unknown }).message) }
+  }
+  return { message: typeof body === 'string' ? body : JSON.stringify(body) }
+}

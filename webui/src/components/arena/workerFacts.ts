@@ -1,0 +1,49 @@
+/** A worker's facts in words: one line for its card, and a list for whoever wants to know. */
+import type { useI18n } from '../../composables/useI18n'
+import type { Worker } from '../../stores/workers'
+
+export interface Fact {
+  label: string
+  value: string
+}
+
+type Translate = ReturnType<typeof useI18n>['t']
+
+export function summaryOf({ info }: Worker): string {
+  if (!info) return ''
+  const parts = [
+    shortModel(info.model),
+    info.quantization ?? info.dtype,
+    devicesOf(info.device_map),
+  ]
+  return parts.filter(Boolean).join(' · ')
+}
+
+/** The last part of a path or of `owner/name`. */
+function shortModel(model: string | null): string {
+  return (
+    model
+      ?.replace(/[\\/]+$/, '')
+      .split(/[\\/]/)
+      .at(-1) ?? ''
+  )
+}
+
+function devicesOf(map: Record<string, unknown> | null): string {
+  return [...new Set(Object.values(map ?? {}).map(String))].join(', ')
+}
+
+export function aboutOf(worker: Worker, t: Translate): Fact[] {
+  const { info, url } = worker
+  const facts: [string, string | number | null | undefined][] = [
+    [t('worker.address'), url],
+    [t('worker.model'), info?.model],
+    [t('worker.class'), info?.native_class],
+    [t('worker.device'), devicesOf(info?.device_map ?? null)],
+    [t('worker.dtype'), info?.dtype],
+    [t('worker.quantization'), info?.quantization],
+    [t('worker.context'), info?.context_length],
+    [t('worker.queue'), info?.queue ? t('worker.queueValue', { ...info.queue }) : null],
+  ]
+  return facts.flatMap(([label, value]) => (value ? [{ label, value: String(value) }] : []))
+}

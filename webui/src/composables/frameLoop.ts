@@ -1,0 +1,68 @@
+/**
+ * One loop that shows what has streamed in, for all panes together.
+ *
+ * A pane is shown at most every `interval` ms; a frame stops after `budget` ms of work and leaves
+ * the rest to the next one, so that many fast panes never block typing. Clock and scheduling can
+ * be injected.
+ */
+import { nextTick } from 'vue'
+
+export interface FrameLoopOptions {
+  interval?: number
+  budget?: number
+  now?: () => number
+  schedule?: (run: () => void) => void
+  /** Resolves when the work of one pane has reached the DOM. */
+  settle?: () => Promise<void>
+}
+
+export interface FrameLoop {
+  request(key: string, show: () => void): void
+  cancel(key: string): void
+}
+
+export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
+  const { interval = 50, budget = 8, now = () => performance.now() } = options
+  const { schedule = nextFrame, settle = nextTick } = options
+  const pending = new Map<string, () => void>()
+  const shownAt = new Map<string, number>()
+  let scheduled = false
+
+  async function frame() {
+    const began = now()
+    for (const [key, show] of [...pending]) {
+      if (began - (shownAt.get(key) ?? -Infinity) < interval) continue
+      if (!pending.delete(key)) continue
+      // To the back of the line, so that a frame over budget does not always leave out the same.
+      shownAt.delete(key)
+      shownAt.set(key, began)
+      show()
+      await settle()
+      if (now() - began > budget) break
+    }
+    scheduled = false
+    wake()
+  }
+
+  function wake() {
+    if (scheduled || !pending.size) return
+    scheduled = true
+    schedule(() => void frame())
+  }
+
+  return {
+    request(key, show) {
+      pending.set(key, show)
+      wake()
+    },
+    cancel(key) {
+      pending.delete(key)
+    },
+  }
+}
+
+/** A hidden tab gets no frames, but its answers go on. */
+function nextFrame(run: () => void) {
+  if (document.visibilityState === 'hidden') setTimeout(run, 500)
+  else requestAnimationFrame(run)
+}

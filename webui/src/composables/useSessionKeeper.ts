@@ -1,0 +1,34 @@
+/** Saves the session a little after each change, and at once when the page is left. */
+import { onBeforeUnmount, onMounted, watch } from 'vue'
+import { useArena } from '../stores/arena'
+import { useSession } from '../stores/session'
+
+const DELAY_MS = 400
+const LONGEST_MS = 2000
+
+export function useSessionKeeper() {
+  const arena = useArena()
+  const session = useSession()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let waitingSince = 0
+
+  function saveNow() {
+    clearTimeout(timer)
+    waitingSince = 0
+    void session.save()
+  }
+
+  function later() {
+    const now = Date.now()
+    waitingSince ||= now
+    clearTimeout(timer)
+    // A stream changes all the time, so a delay alone would never end.
+    timer = setTimeout(saveNow, Math.min(DELAY_MS, Math.max(0, waitingSince + LONGEST_MS - now)))
+  }
+
+  const onHide = () => document.visibilityState === 'hidden' && waitingSince && saveNow()
+  watch(() => arena.revision, later)
+  watch(() => arena.panes, later, { deep: true })
+  onMounted(() => document.addEventListener('visibilitychange', onHide))
+  onBeforeUnmount(() => document.removeEventListener('visibilitychange', onHide))
+}

@@ -1,0 +1,22 @@
+/** Panes that scroll together: the one that a person scrolls leads, by share of its length. */
+import type { Ref } from 'vue'
+
+const BODY = '[data-pane-body]'
+
+export function useSyncScroll(root: Ref<HTMLElement | null>, enabled: () => boolean) {
+  let leader: Element | null = null
+
+  function lead(event: Event) {
+    leader = (event.target as Element).closest(BODY)
+  }
+
+  function follow(event: Event) {
+    if (!enabled() || event.target !== leader || !leader) return
+    const share = leader.scrollTop / Math.max(1, leader.scrollHeight - leader.clientHeight)
+    for (const body of root.value?.querySelectorAll(BODY) ?? []) {
+      if (body !== leader) body.scrollTop = share * (body.scrollHeight - body.clientHeight)
+    }
+  }
+
+  return { lead, follow }
+}

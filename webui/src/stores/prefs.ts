@@ -1,0 +1,25 @@
+/** Theme and language: the two choices that outlive a session. Kept in localStorage. */
+import { defineStore } from 'pinia'
+import { ref, watch } from 'vue'
+import { readLocal, writeLocal } from './storage'
+
+export type Theme = 'system' | 'light' | 'dark'
+export type Language = 'en' | 'zh-CN'
+
+export const usePrefs = defineStore('prefs', () => {
+  const theme = ref<Theme>(oneOf(readLocal('theme'), ['system', 'light', 'dark']) ?? 'system')
+  const language = ref<Language>(oneOf(readLocal('language'), ['en', 'zh-CN']) ?? preferred())
+
+  watch(theme, (value) => writeLocal('theme', value))
+  watch(language, (value) => writeLocal('language', value))
+  return { theme, language }
+})
+
+function oneOf<T extends string>(value: unknown, known: readonly T[]): T | null {
+  return known.find((entry) => entry === value) ?? null
+}
+
+function preferred(): Language {
+  const first = navigator.languages.find((tag) => /^(zh|en)\b/i.test(tag)) ?? 'en'
+  return /^zh/i.test(first) ? 'zh-CN' : 'en'
+}

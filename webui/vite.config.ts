@@ -1,0 +1,32 @@
+import vue from '@vitejs/plugin-vue'
+import type { Plugin } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+/** KaTeX's style sheet names three formats of every font; every browser we support reads woff2. */
+function woff2Only(): Plugin {
+  return {
+    name: 'woff2-only',
+    enforce: 'pre',
+    transform(code, id) {
+      if (!/katex(\.min)?\.css/.test(id)) return null
+      return code.replace(/,\s*url\([^)]*\.(?:woff|ttf)\)\s*format\(["'][^"']*["']\)/g, '')
+    },
+  }
+}
+
+export default defineConfig({
+  base: './',
+  plugins: [woff2Only(), vue()],
+  build: {
+    outDir: '../server/hub/page',
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    // A relative preload polyfill is not needed: modules are few and lazily loaded on purpose.
+    modulePreload: { polyfill: false },
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['tests/**/*.test.ts'],
+    restoreMocks: true,
+  },
+})
