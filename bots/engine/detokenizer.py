@@ -1,0 +1,44 @@
+"""Token ids to text, one request at a time, never giving away half a character.
+
+Fast tokenizers have a decode stream of their own. Others are asked for the text of a window of
+ids that begins where the text was last complete, so the cost of a token does not grow with the
+answer.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tokenizers.decoders import DecodeStream
+
+_UNFINISHED = "�"
+
+
+class Detokenizer:
+    """The text of one answer. `tokenizer` is one of transformers', fast or not."""
+
+    def __init__(self, tokenizer: Any, *, skip_special_tokens: bool = True) -> None:
+        self._tokenizer = tokenizer
+        self._skip = skip_special_tokens
+        self._fast = getattr(tokenizer, "backend_tokenizer", None)
+        self._stream = DecodeStream(skip_special_tokens=skip_special_tokens)
+        self._ids: list[int] = []
+        self._shown = 0  # ids before this one belong to text that was given away …
+        self._anchor = 0  # … and the window begins here, so that the text before it is the same
+
+    def add(self, token_ids: Sequence[int]) -> str:
+        """The text that these ids complete; "" while a character is unfinished."""
+        if self._fast is not None:
+            return "".join(self._stream.step(self._fast, one) or "" for one in token_ids)
+        self._ids += token_ids
+        before = self._text(self._anchor, self._shown)
+        text = self._text(self._anchor, len(self._ids))
+        if len(text) <= len(before) or text.endswith(_UNFINISHED):
+            return ""
+        self._anchor, self._shown = self._shown, len(self._ids)
+        return text[len(before) :]
+
+    def _text(self, start: int, end: int) -> str:
+        text: str = self._tokenizer.decode(
+            self._ids[start:end], skip_special_tokens=self._skip, clean_up_tokenization_spaces=False
+        )
+        return text

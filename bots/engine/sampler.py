@@ -1,0 +1,95 @@
+"""From logits to the next token, for one request.
+
+The penalties and filters are transformers' own; presence and frequency penalties follow OpenAI's
+formula (https://platform.openai.com/docs/guides/text-generation#frequency-and-presence-penalties):
+logits − frequency · count − presence · [count > 0], counted over the answer.
+"""
+
+import torch
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
+
+from bots.sampling import SamplingSettings
+
+
+class CountPenalty(LogitsProcessor):  # type: ignore[misc]
+    """Lowers tokens that the answer already has; the prompt, `prompt_tokens` long, is free."""
+
+    def __init__(self, presence: float, frequency: float, prompt_tokens: int) -> None:
+        self._presence, self._frequency = presence, frequency
+        self._prompt_tokens = prompt_tokens
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`input_ids` [1, length], `scores` [1, vocabulary]."""
+        counts = torch.zeros_like(scores)
+        answer = input_ids[:, self._prompt_tokens :]
+        counts.scatter_add_(1, answer, torch.ones_like(answer, dtype=scores.dtype))
+        return scores - self._frequency * counts - self._presence * (counts > 0)
+
+
+class Sampler:
+    """Chooses tokens for one request; holds its random state, so nobody else's draws matter."""
+
+    def __init__(
+        self, settings: SamplingSettings, prompt_tokens: int, device: torch.device
+    ) -> None:
+        self._penalties = _penalties(settings, prompt_tokens)
+        self._filters = _filters(settings)
+        self._greedy = settings.temperature == 0
+        self._random = torch.Generator(device)
+        if settings.seed is None:
+            self._random.seed()
+        else:
+            self._random.manual_seed(settings.seed)
+
+    def choose(self, ids: torch.Tensor, logits: torch.Tensor) -> int:
+        """The next token after `ids` [1, length], given its float32 `logits` [1, vocabulary]."""
+        scores = self._penalties(ids, logits)
+        if self._greedy:
+            return int(scores.argmax(-1))
+        probabilities = torch.softmax(self._filters(ids, scores), dim=-1)
+        return int(torch.multinomial(probabilities, 1, generator=self._random))
+
+
+def _penalties(settings: SamplingSettings, prompt_tokens: int) -> LogitsProcessorList:
+    chosen = LogitsProcessorList()
+    if settings.repetition_penalty != 1:
+        chosen.append(RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
+    if settings.presence_penalty or settings.frequency_penalty:
+        chosen.append(
+            CountPenalty(settings.presence_penalty, settings.frequency_penalty, prompt_tokens)
+        )
+    if size := getattr(settings, "no_repeat_ngram_size", 0):
+        chosen.append(NoRepeatNGramLogitsProcessor(size))
+    return chosen
+
+
+def _filters(settings: SamplingSettings) -> LogitsProcessorList:
+    """In the order of transformers' own `generate`."""
+    chosen = LogitsProcessorList()
+    if settings.temperature not in (0, 1):
+        chosen.append(TemperatureLogitsWarper(settings.temperature))
+    if settings.top_k:
+        chosen.append(TopKLogitsWarper(settings.top_k))
+    if settings.top_p < 1:
+        chosen.append(TopPLogitsWarper(settings.top_p))
+    if settings.min_p:
+        chosen.append(MinPLogitsWarper(settings.min_p))
+    if settings.typical_p < 1:
+        chosen.append(TypicalLogitsWarper(settings.typical_p))
+    return chosen
+
+
+def top_logprobs(logprobs: torch.Tensor, count: int) -> list[tuple[int, float]]:
+    """The `count` most probable (id, log-probability) of one position; `logprobs` [vocabulary]."""
+    best = logprobs.topk(min(count, logprobs.shape[-1]))
+    return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))

@@ -1,0 +1,37 @@
+"""Any model whose tokenizer has a chat template."""
+
+from collections.abc import Sequence
+
+from jinja2 import TemplateError
+
+from bots.errors import InvalidRequest, LoadError
+from bots.events import Message
+from bots.transformers_bot import TransformersChatBot
+
+
+class AutoBot(TransformersChatBot):
+    """The prompt is what the checkpoint's own chat template makes of the messages."""
+
+    reasoning_tags = ("<think>", "</think>")
+
+    def load_tokenizer(self) -> None:
+        """The tokenizer, which must bring a template."""
+        super().load_tokenizer()
+        if not self.tokenizer.chat_template:
+            raise LoadError(
+                f"{self.config.pretrained_path!r} has no chat template, so its prompt format is"
+                " not known. Name the family with --type; `chatzoo list` shows them."
+            )
+
+    def get_prompt(self, messages: Sequence[Message]) -> str:
+        """The template's text, up to where the answer begins."""
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            prompt: str = self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            raise InvalidRequest(
+                f"messages: the model's chat template refuses them: {error}", param="messages"
+            ) from None
+        return prompt
