@@ -33,7 +33,7 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
 ENTRY_POINT_GROUP = "chatzoo.bots"
 
 
-def families() -> dict[str, str | type[ChatBot]]:
+def known_bots() -> dict[str, str | type[ChatBot]]:
     """All families: ours, and those of installed packages (entry-point group `chatzoo.bots`)."""
     found: dict[str, str | type[ChatBot]] = {
         point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)
@@ -46,14 +46,14 @@ def choose_bot(
 ) -> type[ChatBot]:
     """The class that serves a model.
 
-    `bot` ("file.py:Class" or "module:Class") wins over `family` (a key of `families()`), which
+    `bot` ("file.py:Class" or "module:Class") wins over `family` (a key of `known_bots()`), which
     wins over what `path` tells: a known id, a GGUF file, the URL of an endpoint, else "auto".
     Raises ConfigError with the known names where one is unknown.
     """
     if bot:
         return _load(bot)
     name = family or _family_of(path)
-    known = families()
+    known = known_bots()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,268 @@
+"""The contract: what every bot can rely on, and what the server can rely on in every bot."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.echo_bot import EchoBot, EchoSettings, pieces
+from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
+from bots.events import Delta, Done, Event, Message, Replace, Start, Step, Usage
+from bots.settings import BotSettings, control
+
+
+class FedBot(ChatBot):
+    """A bot that is told what to say. Ids are characters; its context is 20 of them."""
+
+    steps: Sequence[Step] = ()
+    process: Callable[[str], str] | None = None
+    seen: list[BotSettings]
+
+    class Settings(BotSettings):
+        """One setting more."""
+
+        mood: str = control("calm", "text", "Mood", "How it feels.")
+        mode: int = control(0, "hidden", "Mode", "Fixed by the model.")
+
+    def load_model(self) -> None:
+        self.seen = []
+        self.closed = False
+
+    def get_prompt(self, messages: Sequence[Message]) -> str:
+        return "|".join(message.content for message in messages)
+
+    def get_input(self, prompt: str) -> Inputs:
+        return Inputs(prompt, [ord(character) for character in prompt])
+
+    def extra_settings(self) -> dict[str, object]:
+        return {"mode": 7}
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        self.seen.append(settings)
+        try:
+            yield from self.steps
+        finally:
+            self.closed = True
+
+    def info(self) -> BotInfo:
+        return BotInfo(context_length=20)
+
+
+def ask(*contents: str) -> list[Message]:
+    """Turns that alternate, beginning with the user."""
+    roles = ["user", "assistant"] * len(contents)
+    return [Message(role, text) for role, text in zip(roles, contents, strict=False)]  # type: ignore[arg-type]
+
+
+def loaded(bot: ChatBot) -> ChatBot:
+    bot.load()
+    return bot
+
+
+def fed(*texts: str) -> FedBot:
+    bot = FedBot()
+    bot.steps = [Step(text=text) for text in texts]
+    bot.load()
+    return bot
+
+
+def text_of(events: Iterator[Event] | list[Event]) -> str:
+    text = ""
+    for event in events:
+        if isinstance(event, Replace):
+            text = event.text
+        elif isinstance(event, Delta):
+            text += event.text
+    return text
+
+
+def test_a_stream_begins_with_start_and_ends_with_done() -> None:
+    events = list(fed("a", "b").chat(ask("hi")))
+    assert events == [
+        Start(prompt_tokens=2),
+        Delta(text="a"),
+        Delta(text="b"),
+        Done("stop", Usage(2, 2)),
+    ]
+
+
+class Shouting(FedBot):
+    """Its process_response changes text that was sent."""
+
+    def process_response(self, text: str) -> str:
+        return text.strip().replace("oh", "OH!")
+
+
+@given(st.lists(st.text(alphabet="oh 好🙂", max_size=5), max_size=10))
+def test_the_events_give_process_response_of_the_whole(texts: list[str]) -> None:
+    bot = Shouting()
+    bot.load()
+    bot.steps = [Step(text=text) for text in texts]
+    assert text_of(bot.chat(ask("hi"))) == bot.process_response("".join(texts))
+
+
+def test_settings_are_defaults_then_request_then_extra() -> None:
+    bot = fed("x")
+    list(bot.chat(ask("hi"), bot.Settings.parse({"mood": "loud", "mode": 1})))
+    list(bot.chat(ask("hi")))
+    first, second = bot.seen
+    assert isinstance(first, FedBot.Settings)
+    assert isinstance(second, FedBot.Settings)
+    assert (first.mood, first.mode) == ("loud", 7)
+    assert (second.mood, second.mode) == ("calm", 7)
+
+
+@given(st.lists(st.text(max_size=5), min_size=2, max_size=6))
+def test_settings_of_one_request_never_reach_another(moods: list[str]) -> None:
+    bot = fed("x")
+    asked = [bot.chat(ask("hi"), bot.Settings.parse({"mood": mood})) for mood in moods]
+    streams = [*asked, bot.chat(ask("hi"))]
+    for _ in range(3):  # interleaved
+        for stream in streams:
+            next(stream, None)
+    assert [getattr(settings, "mood", None) for settings in bot.seen] == [*moods, "calm"]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        FedBot.Settings().mood = "x"
+
+
+@pytest.mark.parametrize(
+    ("params", "param", "words"),
+    [
+        ({"moody": 1}, "moody", "no setting 'moody'"),
+        ({"max_new_tokens": -1}, "max_new_tokens", "greater than or equal to 0"),
+        ({"stop": 3}, "stop", "tuple"),
+    ],
+)
+def test_a_wrong_setting_is_named(params: dict[str, object], param: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words) as caught:
+        FedBot.Settings.parse(params)
+    assert caught.value.param == param
+
+
+def test_extra_settings_must_be_declared() -> None:
+    class Wrong(FedBot):
+        def extra_settings(self) -> dict[str, object]:
+            return {"eos": 1}
+
+    with pytest.raises(TypeError, match="eos"):
+        Wrong().load()
+
+
+def test_closing_the_stream_stops_generate_and_sets_the_event() -> None:
+    bot, stop = fed("a", "b", "c"), threading.Event()
+    stream = bot.run(bot.prepare(ask("hi"), bot.Settings()), stop)
+    next(stream)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert bot.closed
+    assert stop.is_set()
+
+
+def test_a_set_stop_ends_the_answer_as_cancelled() -> None:
+    bot, stop = loaded(EchoBot()), threading.Event()
+    stream = bot.chat(ask("one two three four"), EchoSettings(), stop)
+    assert isinstance(next(stream), Start)
+    assert next(stream) == Delta(text="one")
+    stop.set()
+    assert list(stream) == [Done("cancelled", Usage(4, 1))]
+
+
+def test_a_stop_text_ends_the_answer_and_the_decoding() -> None:
+    bot = fed("one ", "EN", "D two", "three")
+    events = list(bot.chat(ask("hi"), bot.Settings(stop=("END",))))
+    assert text_of(events) == "one "
+    assert events[-1] == Done("stop", Usage(2, 3))
+    assert bot.closed
+
+
+def test_an_error_in_generate_is_raised() -> None:
+    bot = loaded(EchoBot())
+    stream = bot.chat(ask("one two"), EchoSettings(fail_after=1))
+    with pytest.raises(Exception, match="told to fail after 1"):
+        list(stream)
+
+
+def test_an_answer_as_long_as_allowed_ended_by_length() -> None:
+    bot = loaded(EchoBot())
+    events = list(bot.chat(ask("one two three"), EchoSettings(max_new_tokens=2)))
+    assert text_of(events) == "one two"
+    assert events[-1] == Done("length", Usage(3, 2))
+
+
+def test_a_prompt_as_long_as_the_context_is_refused_with_both_numbers() -> None:
+    with pytest.raises(ContextLengthExceeded) as caught:
+        fed("x").prepare(ask("a" * 20), FedBot.Settings())
+    assert (caught.value.prompt_tokens, caught.value.context_length) == (20, 20)
+
+
+def test_the_answer_is_shortened_to_what_the_context_leaves() -> None:
+    prepared = fed("x").prepare(ask("a" * 18), FedBot.Settings(max_new_tokens=100))
+    assert prepared.settings.max_new_tokens == 2
+
+
+class Forgetful(FedBot):
+    """Drops its oldest turns."""
+
+    trims_history = True
+
+
+def test_history_is_trimmed_oldest_first_where_the_bot_says_so() -> None:
+    bot = Forgetful()
+    bot.load()
+    turns = [Message("system", "s"), *ask("aaaaa", "b", "cccc", "d", "ee")]
+    prepared = bot.prepare(turns, bot.Settings(max_new_tokens=8))
+    assert prepared.inputs.prompt == "s|cccc|d|ee"
+    assert prepared.dropped_turns == 2
+    assert fed("x").prepare(turns, FedBot.Settings(max_new_tokens=1)).dropped_turns == 0
+
+
+def test_a_question_is_needed() -> None:
+    with pytest.raises(InvalidRequest, match="no user message"):
+        fed("x").prepare([Message("system", "s")], FedBot.Settings())
+
+
+def test_raw_prompts_only_where_the_bot_takes_them() -> None:
+    with pytest.raises(Unsupported):
+        fed("x").prepare_text("raw", FedBot.Settings())
+
+
+class Thinking(FedBot):
+    """Puts its reasoning in tags."""
+
+    reasoning_tags = ("<think>", "</think>")
+
+
+def test_reasoning_comes_apart_from_the_answer() -> None:
+    bot = Thinking()
+    bot.load()
+    bot.steps = [Step(text="<think>why"), Step(text=" so</think>"), Step(text="yes")]
+    deltas = [event for event in bot.chat(ask("hi")) if isinstance(event, Delta)]
+    assert "".join(delta.reasoning for delta in deltas) == "why so"
+    assert "".join(delta.text for delta in deltas) == "yes"
+
+
+def test_ids_and_text_of_a_step_share_one_event() -> None:
+    bot = fed()
+    bot.steps = [Step(text="a", token_ids=(1,)), Step(token_ids=(2,), reasoning="r")]
+    deltas = [event for event in bot.chat(ask("hi")) if isinstance(event, Delta)]
+    assert deltas == [Delta(text="a", token_ids=(1,)), Delta(reasoning="r", token_ids=(2,))]
+
+
+@given(st.text(max_size=60))
+def test_pieces_of_an_echo_give_the_text(text: str) -> None:
+    assert "".join(pieces(text)) == text
+
+
+def test_the_echo_is_deterministic() -> None:
+    bot = loaded(EchoBot())
+    first, second = (list(bot.chat(ask("a 世界 🙂"), EchoSettings(repeat=2))) for _ in range(2))
+    assert first == second

@@ -1,0 +1,135 @@
+"""Finding the class for a model."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bots
+from bots import MODEL_DICT, check_path, choose_bot, known_bots
+from bots.chatbot import ChatBot
+from bots.echo_bot import EchoBot
+from bots.errors import ConfigError
+
+OWN_BOT = '''
+from bots.echo_bot import EchoBot
+
+class Parrot(EchoBot):
+    """A bot of somebody's own."""
+
+number = 3
+'''
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_bot.py"
+    path.write_text(OWN_BOT)
+    return path
+
+
+def test_listing_models_imports_no_model_library() -> None:
+    code = "import sys, bots; bots.known_bots(); print({*sys.modules} & {'torch', 'transformers'})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_family_can_be_loaded() -> None:
+    for name in MODEL_DICT:
+        assert issubclass(choose_bot(family=name), ChatBot)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("builtin:smollm2", "AutoBot"),
+        ("builtin:smollm2-gguf", "LlamaCppChatBot"),
+        ("some/model.gguf", "LlamaCppChatBot"),
+        ("http://127.0.0.1:9/v1", "OpenAIChatBot"),
+        ("owner/model", "AutoBot"),
+    ],
+)
+def test_a_path_tells_its_family(path: str, name: str) -> None:
+    assert choose_bot(path).__name__ == name
+
+
+def test_an_unknown_type_names_the_nearest_and_all() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean 'echo'\? Known types: .*auto.*echo"):
+        choose_bot(family="ecko")
+
+
+def test_without_path_and_type_the_error_says_what_to_give() -> None:
+    with pytest.raises(ConfigError, match="--type echo"):
+        choose_bot("")
+
+
+def test_a_class_of_ones_own_from_a_file(own_file: Path) -> None:
+    assert choose_bot(bot=f"{own_file}:Parrot").__name__ == "Parrot"
+
+
+def test_a_class_of_ones_own_in_the_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODEL_DICT, "mine", EchoBot)
+    assert choose_bot(family="mine") is EchoBot
+    monkeypatch.setitem(MODEL_DICT, "mine", "bots.echo_bot:EchoBot")
+    assert choose_bot(family="mine") is EchoBot
+
+
+def test_a_class_from_an_entry_point(
+    tmp_path: Path, own_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "own-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[chatzoo.bots]\nparrot = my_bot:Parrot\necho = my_bot:Parrot\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert choose_bot(family="parrot").__name__ == "Parrot"
+    assert known_bots()["echo"] == MODEL_DICT["echo"], "a package cannot take over a name of ours"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("Parrot", "file.py:Class or module:Class"),
+        ("nowhere.py:Parrot", "no file 'nowhere.py'"),
+        ("no_such_module:Parrot", "no module 'no_such_module'"),
+        ("{file}:Macaw", "no class 'Macaw'"),
+        ("{file}:number", "not a subclass"),
+    ],
+)
+def test_a_wrong_bot_is_explained(own_file: Path, spec: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        choose_bot(bot=spec.format(file=own_file))
+
+
+def test_an_error_inside_ones_own_file_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "broken_bot.py"
+    path.write_text("import not_installed_anywhere\n")
+    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+        choose_bot(bot=f"{path}:Any")
+
+
+def test_a_missing_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bots_needing_more.py").write_text("import not_installed_anywhere\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="needs the package 'not_installed_anywhere'"):
+        choose_bot(bot="bots_needing_more:Any")
+
+
+@pytest.mark.parametrize("path", ["/no/such/folder", "./nothing", "a/b/c", "missing.gguf"])
+def test_a_local_path_must_exist(path: str) -> None:
+    with pytest.raises(ConfigError, match="nothing at"):
+        check_path(path)
+
+
+@pytest.mark.parametrize("path", ["", "gpt2", "owner/model", "builtin:x", "http://x/v1/y"])
+def test_what_may_be_elsewhere_is_not_refused(path: str) -> None:
+    check_path(path)
+
+
+def test_the_package_lists_its_parts() -> None:
+    assert bots.ENTRY_POINT_GROUP == "chatzoo.bots"
