@@ -13,8 +13,12 @@ import structlog
 def configure(level: str, style: Literal["auto", "console", "json"]) -> None:
     """Set up logging for this process."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    # Plain tracebacks: structlog's own choice would print local variables, prompts among them.
+    for_people = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [for_people]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -26,6 +30,5 @@ def configure(level: str, style: Literal["auto", "console", "json"]) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
