@@ -36,8 +36,9 @@ def reachable(host: str) -> str:
 
 
 def http_url(host: str, port: int) -> str:
-    """`http://host:port`, with the brackets of IPv6."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    """`http://host:port` as a browser writes it: IPv6 in brackets, no port 80."""
+    netloc = f"[{host}]" if ":" in host else host
+    return f"http://{netloc}" if port == DEFAULT_PORTS["http"] else f"http://{netloc}:{port}"
 
 
 def origins_of(host: str, port: int) -> list[str]:
@@ -93,7 +94,10 @@ def worker_url(text: str) -> str:
 
 def same_worker(url: str) -> str:
     """A key that is equal for the names of one worker: `localhost` is `127.0.0.1`."""
-    return url.replace("://localhost", "://127.0.0.1", 1).replace("://[::1]", "://127.0.0.1", 1)
+    parts = urlsplit(url)
+    if parts.hostname not in LOOPBACK_NAMES:
+        return url
+    return f"{parts.scheme}://127.0.0.1:{parts.port or DEFAULT_PORTS[parts.scheme]}{parts.path}"
 
 
 def seen_from(url: str, host: str, client_host: str | None) -> str:
@@ -103,6 +107,4 @@ def seen_from(url: str, host: str, client_host: str | None) -> str:
     """
     if not client_host or not is_wildcard(host):
         return url
-    port = urlsplit(url).port
-    assert port is not None
-    return http_url(client_host, port)
+    return http_url(client_host, urlsplit(url).port or DEFAULT_PORTS["http"])

@@ -1,4 +1,4 @@
-"""The command line: `chatzoo serve`, and `python -m server` for the same.
+"""The command line: `chatzoo COMMAND`, and `python -m server` for `chatzoo serve`.
 
 Commands only read their flags; the work is elsewhere.
 """
@@ -13,9 +13,17 @@ from rich.console import Console
 
 from bots import choose_bot
 from bots.errors import BotError
+from server import logs
 from server.app import create_app
 from server.config import load_config
+from server.hub.console import HubConsole
+from server.hub.run import up as run_hub
+from server.hub.zoo import load_zoo
 from server.serve import serve as run_worker
+from server.terminal import listing
+from server.terminal.chat import chat
+from server.terminal.compare import compare
+from server.terminal.settings import parse_settings
 from server.worker import package_version
 
 app = typer.Typer(
@@ -142,6 +150,77 @@ def serve(
     """
     flags = {key: value for key, value in locals().items() if key != "config"}
     run_worker(load_config(flags, config))
+
+
+@app.command()
+def up(
+    zoo: Annotated[
+        Path, typer.Argument(help="Zoo file: which workers to start, and how.", show_default=False)
+    ],
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: the file's, 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the page. [default: the file's, 8080]")
+    ] = None,
+) -> None:
+    """Start the workers of a zoo file and the page that compares them.
+
+    Workers that end are started again. Ctrl-C ends all of it, once running answers are finished; a
+    second Ctrl-C at once.
+    """
+    found = load_zoo(zoo, host=host, port=port)
+    logs.configure("info", "auto")
+    run_hub(found, HubConsole(found.workers))
+
+
+Key = Annotated[
+    str | None, typer.Option(envvar="CHATZOO_API_KEY", help="Key that the worker wants.")
+]
+System = Annotated[str | None, typer.Option(help="System text in front of the conversation.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting of the requests; repeat it."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("chat")
+def chat_command(
+    url: Annotated[str, typer.Argument(help="The worker, such as http://127.0.0.1:8081.")],
+    system: System = None,
+    settings: Set = None,
+    api_key: Key = None,
+) -> None:
+    """Talk to one worker. `clear` begins anew, `stop` ends, Ctrl-C stops an answer."""
+    wanted = parse_settings(settings or [])
+    raise typer.Exit(chat(url, api_key=api_key, system=system, settings=wanted))
+
+
+@app.command("compare")
+def compare_command(
+    prompt: Annotated[str, typer.Argument(help="What to ask all of them.")],
+    worker: Annotated[
+        list[str], typer.Option(help="A worker's URL; repeat it.", show_default=False)
+    ],
+    system: System = None,
+    settings: Set = None,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask several workers the same and show their answers side by side.
+
+    The exit code is 1 if any of them failed.
+    """
+    wanted = parse_settings(settings or [])
+    code = compare(worker, prompt, api_key=api_key, system=system, settings=wanted, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@app.command("list")
+def list_command(as_json: AsJson = False) -> None:
+    """Show the model families and the model ids that need no --type."""
+    listing.show(as_json=as_json)
 
 
 @app.command(hidden=True)

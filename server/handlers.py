@@ -29,7 +29,7 @@ def add_handlers(app: FastAPI) -> None:
         first = error.errors()[0]
         place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
         param = ".".join(place) or None
-        message = f"{param or 'body'}: {first['msg']}."
+        message = f"{param or 'body'}: {first['msg'].removeprefix('Value error, ')}."
         detail = ErrorDetail(
             message=message, type=error_type(422), param=param, code="invalid_request"
         )

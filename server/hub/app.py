@@ -1,0 +1,99 @@
+"""The hub's HTTP: the worker list, health, metrics and the page."""
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from server.address import LOOPBACK_NAMES, is_loopback
+from server.errors import ApiError, responses
+from server.handlers import add_handlers
+from server.hub.metrics import HubMetrics
+from server.hub.page import Page, SafeHeaders
+from server.hub.registry import Registry
+from server.hub.schema import HubReadiness, NewWorker, WorkerEntry, WorkerList
+from server.hub.supervisor import Supervisor
+from server.middleware import RequestContext
+from server.schema import HealthResponse
+from server.worker import package_version
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_hub(
+    registry: Registry,
+    supervisor: Supervisor,
+    metrics: HubMetrics,
+    *,
+    host: str = "127.0.0.1",
+    page: Page | None = None,
+) -> FastAPI:
+    """The hub as an application. Who calls it starts and stops the supervisor."""
+    # No /docs: that page of FastAPI's loads its scripts from elsewhere.
+    app = FastAPI(title="ChatZoo hub", version=package_version(), docs_url=None, redoc_url=None)
+    add_handlers(app)
+    if is_loopback(host):
+        # A page of another site that points its own name at 127.0.0.1 must not reach the hub.
+        app.add_middleware(
+            TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, host], www_redirect=False
+        )
+    app.add_middleware(SafeHeaders)
+    app.add_middleware(RequestContext, max_body_bytes=MAX_BODY_BYTES)
+    _add_list(app, registry, supervisor)
+    _add_probes(app, supervisor, metrics)
+    app.mount("/", page or Page(), name="page")
+    return app
+
+
+def _client_host(request: Request) -> str | None:
+    """The name under which the browser found the hub."""
+    return request.url.hostname
+
+
+ClientHost = Annotated[str | None, Depends(_client_host)]
+
+
+def _add_list(app: FastAPI, registry: Registry, supervisor: Supervisor) -> None:
+    @app.get("/api/workers", tags=["workers"])
+    async def list_workers(client_host: ClientHost) -> WorkerList:
+        """All workers with their health, the zoo's first."""
+        return WorkerList(workers=[member.entry(client_host) for member in registry])
+
+    @app.post("/api/workers", status_code=201, responses=responses(409, 413, 422), tags=["workers"])
+    async def register_worker(new: NewWorker, client_host: ClientHost) -> WorkerEntry:
+        """Add a worker that runs already, here or elsewhere."""
+        member = registry.register(new)
+        supervisor.watch_registered(member)
+        return member.entry(client_host)
+
+    @app.delete(
+        "/api/workers/{worker_id}", status_code=204, responses=responses(404), tags=["workers"]
+    )
+    async def remove_worker(worker_id: str) -> None:
+        """Take a worker off the list. One of the zoo finishes its answers and ends."""
+        supervisor.dismiss(registry.get(worker_id))
+
+
+def _add_probes(app: FastAPI, supervisor: Supervisor, metrics: HubMetrics) -> None:
+    @app.get("/healthz", tags=["hub"])
+    async def healthz() -> HealthResponse:
+        """200 while the process lives."""
+        return HealthResponse()
+
+    @app.get("/readyz", responses=responses(503), tags=["hub"])
+    async def readyz() -> HubReadiness:
+        """200 while the page is served, whatever the workers do; 503 once the hub is stopping."""
+        if supervisor.stopping:
+            raise ApiError(503, "draining", "The hub is stopping.", headers={"Retry-After": "10"})
+        return HubReadiness(state="ready")
+
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text"}},
+        tags=["hub"],
+    )
+    async def prometheus() -> Response:
+        """Prometheus."""
+        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,91 @@
+"""What the hub says in its terminal: the page's address, the workers' progress and their output.
+
+On a terminal the loading models have progress bars at the bottom; elsewhere the workers' own lines
+tell how far they are.
+"""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.text import Text
+
+from server.hub.registry import Member
+from server.hub.schema import Health
+from server.hub.zoo import ZooWorker
+
+COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+
+
+class HubConsole:
+    """The terminal of one hub. A context manager: within it the progress bars are drawn."""
+
+    def __init__(self, workers: tuple[ZooWorker, ...] = (), console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self._width = max((len(worker.name) for worker in workers), default=0)
+        self._colours = {
+            worker.name: COLOURS[place % len(COLOURS)] for place, worker in enumerate(workers)
+        }
+        self._bars: dict[str, TaskID] = {}
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[stage]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> "HubConsole":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """A line of the hub's own; may hold rich's markup."""
+        self.console.print(text, soft_wrap=True)
+
+    def line(self, name: str, line: str) -> None:
+        """A line that a worker wrote; what the bars show already is left out."""
+        if self.console.is_terminal and line.startswith("loading: "):
+            return
+        prefix = Text(f"{name:<{self._width}} │ ", style=self._colours.get(name, ""))
+        self.console.print(prefix + Text.from_ansi(line), soft_wrap=True)
+
+    def health(self, member: Member, before: Health) -> None:
+        """A worker's health has changed."""
+        now = member.health
+        if now.state == "loading":
+            self._draw(member)
+            return
+        self._erase(member)
+        if now.state == before.state:
+            return
+        if now.state == "ready":
+            self.say(f"[bold green]✓[/] {escape(member.name)} is ready at {member.url}")
+        elif now.state == "failed":
+            reason = escape(now.error or "unknown reason")
+            self.say(f"[bold red]✗[/] {escape(member.name)} failed: {reason}")
+        elif now.state == "down" and member.source == "registered":
+            self.say(f"[bold red]✗[/] {escape(member.name)}: {escape(now.error or 'down')}")
+
+    def _draw(self, member: Member) -> None:
+        """Draw, or move, the bar of a worker that loads."""
+        progress = member.health.progress
+        fraction = progress.fraction if progress else None
+        if member.id not in self._bars:
+            self._bars[member.id] = self._progress.add_task(
+                escape(member.name), total=None, stage=""
+            )
+        self._progress.update(
+            self._bars[member.id],
+            total=None if fraction is None else 1.0,
+            completed=fraction or 0.0,
+            stage=escape(progress.stage if progress else "loading"),
+        )
+
+    def _erase(self, member: Member) -> None:
+        if (bar := self._bars.pop(member.id, None)) is not None:
+            self._progress.remove_task(bar)

@@ -1,0 +1,85 @@
+"""The built page as static files, and the headers that go with everything the hub sends."""
+
+from os import PathLike, stat_result
+from pathlib import Path
+
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PAGE = Path(__file__).parent / "page"
+NOT_BUILT = "The page is not built yet. Run `make web`, then load this again.\n"
+
+# The page talks to workers on other origins and draws formulas with style attributes; it runs no
+# script and shows no image but its own, whatever a model writes.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "style-src-attr 'unsafe-inline'",
+        "font-src 'self'",
+        "img-src 'self' data:",
+        "manifest-src 'self'",
+        "connect-src 'self' http: https:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Page(StaticFiles):
+    """The folder that Vite built: names under assets/ hold a hash of what is in them."""
+
+    def __init__(self, directory: Path = PAGE) -> None:
+        super().__init__(directory=directory, html=True, check_dir=False)
+        self._index = directory / "index.html"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a file, or say how to build them."""
+        if scope["type"] == "http" and not self._index.is_file():
+            await PlainTextResponse(NOT_BUILT, 503)(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
+    def file_response(
+        self,
+        full_path: str | PathLike[str],
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """The file, with how long a browser may keep it."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        hashed = Path(full_path).parent.name == "assets"
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if hashed else "no-cache"
+        )
+        return response
+
+
+class SafeHeaders:
+    """Adds `HEADERS` to every response; what says nothing about caching is not to be kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

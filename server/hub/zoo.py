@@ -1,0 +1,203 @@
+"""The zoo file: which workers the hub starts, and with which options.
+
+    host: 127.0.0.1
+    port: 8080
+    workers:
+      - name: SmolLM2
+        pretrained-path: builtin:smollm2
+
+A worker takes its own flags (dashes or underscores), `config` (a file with more of them), and
+`env` (environment variables of its process). This module reads; it starts nothing.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bots.errors import ConfigError
+from server.address import http_url, origins_of, reachable
+from server.config import WorkerConfig, explain, read_options
+
+HUB_PORT = 8080
+FIRST_WORKER_PORT = 8081
+TOLD_OTHERWISE = {"host", "port", "name", "threads", "allow_origin", "api_key", "drain_timeout"}
+
+
+class ZooFile(BaseModel):
+    """The file's own keys. The workers are read one by one, so that an error names its worker.
+
+    `host` is also where the workers listen, unless a worker says otherwise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(HUB_PORT, ge=1, le=65535)
+    workers: list[dict[str, Any]] = Field(default_factory=list, max_length=64)
+
+
+class _HubOptions(BaseModel):
+    """The keys of a worker that its process does not know as flags."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
+
+    env: dict[str, str] = Field(default_factory=dict)
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZooWorker:
+    """One worker of the file: its options, which of them were given, and its environment.
+
+    `threads` is the number of processor threads that it computes with.
+    """
+
+    name: str
+    options: WorkerConfig
+    given: frozenset[str]
+    threads: int
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it."""
+        return http_url(reachable(self.options.host), self.options.port)
+
+    def arguments(self) -> list[str]:
+        """The command line after `python -m server`. Never a secret: every user can read it."""
+        options = self.options
+        found = ["--host", options.host, "--port", str(options.port), "--name", self.name]
+        found += ["--threads", str(self.threads), "--exit-on-stdin-eof"]
+        found += ["--drain-timeout", str(options.drain_timeout)]
+        for origin in options.allow_origin:
+            found += ["--allow-origin", origin]
+        for name in sorted(self.given - TOLD_OTHERWISE):
+            value, flag = getattr(options, name), "--" + name.replace("_", "-")
+            if isinstance(value, bool):
+                found.append(flag if value else flag.replace("--", "--no-", 1))
+            elif value is not None:
+                found += [flag, str(value)]
+        return found
+
+    def environment(self) -> dict[str, str]:
+        """What the worker's process finds beyond the hub's own environment."""
+        ours = {"OMP_NUM_THREADS": str(self.threads), "CHATZOO_LOG_FORMAT": "console"}
+        if "threads" in self.given:
+            ours.pop("OMP_NUM_THREADS")
+        found = {name: value for name, value in ours.items() if name not in os.environ}
+        found |= {"PYTHONUNBUFFERED": "1", **self.env}
+        if self.options.api_key is not None:
+            found["CHATZOO_API_KEY"] = self.options.api_key.get_secret_value()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Zoo:
+    """A zoo file, read and checked."""
+
+    host: str
+    port: int
+    workers: tuple[ZooWorker, ...]
+
+
+def load_zoo(path: Path, *, host: str | None = None, port: int | None = None) -> Zoo:
+    """Read a zoo file; `host` and `port` win over what it says.
+
+    Raises ConfigError: one sentence that names what is wrong and where.
+    """
+    if not path.is_file():
+        raise ConfigError(f"There is no zoo file {str(path)!r}.")
+    asked = {"host": host, "port": port}
+    data = read_options(path) | {name: value for name, value in asked.items() if value is not None}
+    try:
+        file = ZooFile.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None
+    zoo = Zoo(file.host, file.port, tuple(_workers(file, path)))
+    _check_unique(zoo, path)
+    return zoo
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
+    threads = max(1, available_cores() // max(1, len(file.workers)))
+    entries: list[tuple[dict[str, Any], dict[str, str]]] = []
+    for number, raw in enumerate(file.workers, 1):
+        with _told_where(path, number):
+            entries.append(_merged(raw))
+    taken = {file.port, *(entry.get("port") for entry, _ in entries)}
+    free = (port for port in count(FIRST_WORKER_PORT) if port not in taken)
+    origins = origins_of(file.host, file.port)
+    for number, (entry, env) in enumerate(entries, 1):
+        with _told_where(path, number):
+            given = frozenset(entry)
+            defaults = {"host": file.host, "threads": threads}
+            if "port" not in entry:
+                defaults["port"] = next(free)
+            options = _options(defaults | entry, origins)
+            assert options.threads is not None
+            yield ZooWorker(options.display_name, options, given, options.threads, env)
+
+
+@contextmanager
+def _told_where(path: Path, number: int) -> Iterator[None]:
+    """Put the worker's place in the file in front of a ConfigError's sentence."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}, worker {number}: {error.message}") from None
+
+
+def _merged(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A worker's options over those of its `config` file, and its `env`."""
+    entry = {str(name).replace("-", "_"): value for name, value in raw.items()}
+    try:
+        ours = _HubOptions.model_validate(entry)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from None
+    for name in _HubOptions.model_fields:
+        entry.pop(name, None)
+    merged = read_options(ours.config) | entry
+    if "exit_on_stdin_eof" in merged:
+        raise ConfigError("The option 'exit-on-stdin-eof' is the hub's own.")
+    if not any(merged.get(name) for name in ("pretrained_path", "type", "bot")):
+        raise ConfigError("Which model? Give pretrained-path, type or bot.")
+    return merged, ours.env
+
+
+def _options(values: dict[str, Any], origins: list[str]) -> WorkerConfig:
+    try:
+        options = WorkerConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from None
+    if options.port == 0:
+        raise ConfigError("Option 'port': the hub must know it, so it cannot be 0.")
+    more = options.allow_origin if "allow_origin" in values else []
+    return options.model_copy(update={"allow_origin": list(dict.fromkeys([*origins, *more]))})
+
+
+def _check_unique(zoo: Zoo, path: Path) -> None:
+    owners: dict[int, str] = {zoo.port: "the hub"}
+    names: set[str] = set()
+    for worker in zoo.workers:
+        if worker.name in names:
+            raise ConfigError(f"{path}: two workers have the name {worker.name!r}.")
+        names.add(worker.name)
+        port = worker.options.port
+        if port in owners:
+            raise ConfigError(
+                f"{path}: {worker.name!r} and {owners[port]} have the same port, {port}."
+            )
+        owners[port] = repr(worker.name)

@@ -1,0 +1,139 @@
+"""What a worker's answers, and its silence, make of its health."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from server.hub import health as module
+from server.hub.health import Unreachable, ask, watch
+from server.hub.registry import Member, Registry
+from server.hub.schema import Health, NewWorker
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def member() -> Member:
+    return Member("id", "Mine", "http://worker:1", "registered", api_key="key")
+
+
+def asked(handler: Handler) -> str:
+    """The state that one question finds, or why there is none."""
+
+    async def main() -> str:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
+            try:
+                return (await ask(client, member())).state
+            except Unreachable as error:
+                return str(error)
+
+    return asyncio.run(main())
+
+
+def test_a_question_carries_the_key() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert str(request.url) == "http://worker:1/readyz"
+        assert request.headers["authorization"] == "Bearer key"
+        return httpx.Response(200, json={"state": "ready"})
+
+    assert asked(handler) == "ready"
+
+
+@pytest.mark.parametrize(
+    ("response", "told"),
+    [
+        (httpx.Response(302, headers={"Location": "http://elsewhere"}), "redirect"),
+        (httpx.Response(200, text="<html>"), "not a ChatZoo worker"),
+        (httpx.Response(404, json={"detail": "Not Found"}), "status 404"),
+        (httpx.Response(200, json={"state": "sleepy"}), "not a ChatZoo worker"),
+        (httpx.Response(200, content=b" " * 10**6), "not a ChatZoo worker"),
+    ],
+)
+def test_what_is_no_worker(response: httpx.Response, told: str) -> None:
+    assert told in asked(lambda _: response)
+
+
+def test_nothing_there() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("", request=request)
+
+    assert asked(refuse) == "Cannot be reached: refused."
+    assert asked(hang) == "No answer within 2 seconds."
+
+
+def watched(answers: list[httpx.Response | None], source: str) -> list[Health]:
+    """The healths that a worker has while it gives these answers; None is silence."""
+    seen: list[Health] = []
+    left = iter(answers)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        found = next(left, "end")
+        if found == "end":
+            raise asyncio.CancelledError
+        if found is None:
+            raise httpx.ConnectError("refused", request=request)
+        assert isinstance(found, httpx.Response)
+        return found
+
+    async def main() -> None:
+        registry = Registry()
+        registry.listeners.append(lambda who, before: seen.append(who.health))
+        mine = registry.register(NewWorker(name="Mine", url="worker"))
+        mine.source = "zoo" if source == "zoo" else "registered"
+        async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch(client, registry, mine)
+
+    asyncio.run(main())
+    return seen
+
+
+LOADING = httpx.Response(
+    503,
+    json={
+        "error": {"message": "The model is still loading.", "type": "x", "code": "model_loading"},
+        "state": "loading",
+        "progress": {"stage": "weights", "fraction": 0.5},
+    },
+)
+READY = httpx.Response(200, json={"state": "ready"})
+FAILED = httpx.Response(
+    503, json={"error": {"message": "No file.", "type": "x"}, "state": "failed", "progress": None}
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOON", 0)
+    monkeypatch.setattr(module, "LATER", 0)
+
+
+def test_from_starting_to_ready() -> None:
+    seen = watched([None, None, None, None, LOADING, READY, READY], "zoo")
+    assert [health.state for health in seen] == ["loading", "ready"]
+    assert seen[0].progress is not None
+    assert seen[0].progress.fraction == 0.5
+    assert seen[0].error is None
+    assert seen[1].progress is None
+
+
+def test_some_silence_is_forgiven_but_not_for_ever() -> None:
+    assert [h.state for h in watched([READY, None, None, READY, None, None, None], "zoo")] == [
+        "ready",
+        "down",
+    ]
+
+
+def test_a_registered_worker_that_was_never_there_is_down_at_once() -> None:
+    (down,) = watched([None], "registered")
+    assert (down.state, down.error) == ("down", "Cannot be reached: refused.")
+
+
+def test_a_model_that_failed_says_why() -> None:
+    (failed,) = watched([FAILED], "zoo")
+    assert (failed.state, failed.error) == ("failed", "No file.")

@@ -1,0 +1,103 @@
+"""A child process: its lines, its last words, its end and that of all it started."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from server.hub.process import MAX_LINE, Child, Lines, start_child
+
+
+def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
+    async def main() -> None:
+        child = await start_child([sys.executable, "-c", script], {"WORD": "été"}, lines.append)
+        try:
+            await use(child)  # type: ignore[misc]
+        finally:
+            child.kill()
+            await child.wait()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_lines_do_not_depend_on_how_bytes_arrive(size: int) -> None:
+    data = "one\ntwo\r\n 50%\r100%\n\nzwölf".encode()
+    found: list[str] = []
+    lines = Lines(found.append)
+    for start in range(0, len(data), size):
+        lines.feed(data[start : start + size])
+    lines.finish()
+    assert found == ["one", "two", " 50%", "100%", "zwölf"]
+
+
+def test_a_line_without_end_is_not_collected_for_ever() -> None:
+    found: list[str] = []
+    lines = Lines(found.append)
+    for _ in range(3):
+        lines.feed(b"x" * MAX_LINE)
+    assert sum(map(len, found)) >= 2 * MAX_LINE
+
+
+def test_output_and_exit_code() -> None:
+    lines: list[str] = []
+
+    async def use(child: Child) -> None:
+        assert await child.wait() == 3
+        assert child.last_words == "Error: it broke"
+
+    script = (
+        "import os, sys; print(os.environ['WORD']);"
+        "print('Error: it broke', end='', file=sys.stderr); sys.exit(3)"
+    )
+    run(script, use, lines)
+    assert sorted(lines) == ["Error: it broke", "été"]
+
+
+def test_its_input_ends_when_this_end_is_gone() -> None:
+    async def use(child: Child) -> None:
+        assert child._transport is not None
+        pipe = child._transport.get_pipe_transport(0)
+        assert pipe is not None
+        pipe.close()
+        assert await child.wait() == 7
+
+    run("import sys; sys.stdin.read(); sys.exit(7)", use, [])
+
+
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(other.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_one_that_does_not_want_to_end_is_ended_with_what_it_started() -> None:
+    lines: list[str] = []
+
+    async def use(child: Child) -> None:
+        async with asyncio.timeout(30):
+            while not lines:  # noqa: ASYNC110 (lines tell nobody that they came)
+                await asyncio.sleep(0.01)
+        grandchild = psutil.Process(int(lines[0]))
+        await child.stop(patience=0.2)
+        assert await child.wait() == -9
+        await asyncio.to_thread(grandchild.wait, 10)
+
+    run(STUBBORN, use, lines)
+
+
+def test_what_a_child_leaves_behind_is_ended() -> None:
+    lines: list[str] = []
+    script = STUBBORN.replace("time.sleep(600)\n", "")
+
+    async def use(child: Child) -> None:
+        assert await child.wait() == 0
+        if psutil.pid_exists(int(lines[0])):
+            await asyncio.to_thread(psutil.Process(int(lines[0])).wait, 10)
+
+    run(script, use, lines)
