@@ -1,0 +1,264 @@
+"""LlamaCppChatBot: GGUF files, run by llama.cpp inside this process.
+
+The binding embeds llama.cpp's own server. Answers come from it by callbacks; templates and
+tokens, for which it has no function, by HTTP over a Unix socket in a folder that only this user
+can open. No network port is opened.
+
+What llama.cpp does not give: log-probabilities of the prompt, and those of a token that ends
+inside a character (a character of several tokens has one entry, its last token's).
+"""
+
+import queue
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bots import builtin, llamacpp_setup
+from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.errors import BotError, InvalidRequest, LoadError
+from bots.events import Message, Step, Usage
+from bots.gguf_header import read_header
+from bots.llamacpp_wire import ChunkReader, error_of, request_of
+from bots.sampling import SamplingSettings
+from bots.settings import BotConfig, BotSettings, control
+
+_CHUNK = 8 << 20
+_SOCKET_PATH = 90  # of the about 104 bytes that systems allow
+
+
+class LlamaCppSettings(SamplingSettings):
+    """What can be set for llama.cpp, whose penalties count the prompt's tokens too."""
+
+    presence_penalty: float = control(
+        0.0,
+        "slider",
+        "Presence penalty",
+        "Lowers every token that prompt or answer already have, once; 0 is off.",
+        ge=-2,
+        le=2,
+        step=0.1,
+    )
+    frequency_penalty: float = control(
+        0.0,
+        "slider",
+        "Frequency penalty",
+        "Lowers a token for every time that prompt or answer already have it; 0 is off.",
+        ge=-2,
+        le=2,
+        step=0.1,
+    )
+
+
+class LlamaCppChatBot(ChatBot):
+    """Any GGUF file; the chat template is the one inside it (ChatML where it has none).
+
+    Each of the `max_running` slots has a context of its own (see `llamacpp_setup.context_for`).
+    """
+
+    Settings = LlamaCppSettings
+    max_running = 4
+    token_prompts = True
+    reasoning_tags = ("<think>", "</think>")
+
+    def __init__(self, config: BotConfig | None = None) -> None:
+        super().__init__(config)
+        if self.config.max_running is not None:
+            self.max_running = self.config.max_running
+        self._server: Any = None
+        self._http: httpx.Client | None = None
+        self._folder: Path | None = None
+        self._threads: set[threading.Thread] = set()
+        self._closing = threading.Event()
+
+    # -- loading ---------------------------------------------------------------------------------
+
+    def load_model(self) -> None:
+        """Check the file, then give it to llama.cpp. Raises LoadError."""
+        xllamacpp = llamacpp_setup.binding()
+        path = builtin.resolve(self.config.pretrained_path, self.progress)
+        self.progress("checking the file", None)
+        self._header = read_header(path)
+        self._read_ahead(path)
+        self.progress("loading the weights", None)
+        self._folder = _private_folder()
+        params = llamacpp_setup.parameters(
+            xllamacpp,
+            path,
+            self._header,
+            self._folder / "llama.sock",  # llama.cpp knows a socket by this ending
+            slots=self.max_running,
+            devices=self.config.devices,
+        )
+        try:
+            self._server = xllamacpp.Server(params)
+        except RuntimeError as error:
+            self.close()
+            raise LoadError(
+                f"llama.cpp could not load {path!r} (architecture"
+                f" {self._header.architecture!r}); its own message is in the log. Either it does"
+                " not know this kind of model, or the file is damaged, or memory is too small."
+            ) from error
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=params.hostnames[0]),
+            base_url="http://llama.cpp",
+            timeout=60,
+            trust_env=False,
+        )
+        facts = self._ask("GET", "/props")
+        self._context = int(facts["default_generation_settings"]["n_ctx"])
+        self._file_type = facts.get("model_ftype")
+
+    def _read_ahead(self, path: str) -> None:
+        """Bring a file that fits into the page cache, with progress.
+
+        llama.cpp loads without giving progress and without letting other Python threads run, so
+        the slow part is done before.
+        """
+        memory = llamacpp_setup.available_memory()
+        if memory is not None and self._header.bytes > memory // 2:
+            return
+        size, done = Path(path).stat().st_size, 0
+        with Path(path).open("rb", buffering=0) as stream:
+            while chunk := stream.read(_CHUNK):
+                done += len(chunk)
+                self.progress("reading the file", min(done / size, 1.0))
+
+    # -- prompts ---------------------------------------------------------------------------------
+
+    def get_prompt(self, messages: Sequence[Message]) -> str:
+        """What the file's template makes of the messages, up to where the answer begins.
+
+        A begin token is not in it: `get_input` adds the one that the file asks for.
+        """
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        answer = self._send("POST", "/apply-template", {"messages": turns})
+        if not answer.is_success:
+            reason = answer.json().get("error", {}).get("message", answer.text)
+            raise InvalidRequest(
+                f"messages: the model's chat template refuses them: {reason}", param="messages"
+            )
+        prompt: str = answer.json()["prompt"]
+        return prompt
+
+    def get_input(self, prompt: str) -> Inputs:
+        """The ids of llama.cpp's tokenizer, special tokens included."""
+        asked = {"content": prompt, "add_special": True, "parse_special": True}
+        ids: list[int] = self._ask("POST", "/tokenize", asked)["tokens"]
+        if not ids:
+            raise InvalidRequest("prompt: it has no tokens.", param="prompt")
+        return Inputs(prompt, ids)
+
+    def input_of_ids(self, token_ids: Sequence[int]) -> Inputs:
+        """Ids exactly as given. Raises InvalidRequest for one outside the vocabulary."""
+        size = self._header.vocabulary or 0
+        if not token_ids or not all(0 <= one < size for one in token_ids):
+            raise InvalidRequest(
+                f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
+            )
+        return Inputs("", list(token_ids))
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        answer = self._send(method, path, body)
+        if not answer.is_success:
+            raise error_of(answer.json().get("error", {}))
+        return answer.json()
+
+    def _send(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """Ask llama.cpp over the socket."""
+        assert self._http is not None
+        try:
+            return self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise BotError(f"llama.cpp does not answer: {error!r}.") from error
+
+    # -- answering -------------------------------------------------------------------------------
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        """Decode in one of llama.cpp's slots.
+
+        A stop takes effect at the next token, or batch of the prompt: llama.cpp then cancels the
+        task and frees the slot.
+        """
+        assert isinstance(settings, SamplingSettings)
+        assert inputs.token_ids is not None
+        if settings.max_new_tokens == 0:  # llama.cpp would make one
+            yield Step(finish_reason="length", usage=Usage(len(inputs.token_ids), 0))
+            return
+        ask = request_of(inputs.token_ids, settings, self._context)
+        reader = ChunkReader(self._ids_of, settings.logprobs)
+        left = threading.Event()
+        # From llama.cpp's thread to ours; None is the end.
+        chunks: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+
+        def receive(chunk: dict[str, Any]) -> bool:
+            chunks.put(chunk)
+            return stop.is_set() or left.is_set() or self._closing.is_set()
+
+        def decode() -> None:
+            try:
+                self._server.handle_completions(ask, receive)
+            finally:
+                self._threads.discard(thread)
+                chunks.put(None)
+
+        thread = threading.Thread(target=decode, name="llama.cpp request", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+        try:
+            while (chunk := chunks.get()) is not None and not stop.is_set():
+                if step := reader.step(chunk):
+                    yield step
+        finally:
+            left.set()
+            thread.join()
+        if not reader.finished and not stop.is_set():
+            raise BotError("llama.cpp ended the answer without saying why. Its log may tell.")
+
+    def _ids_of(self, text: str) -> list[int]:
+        asked = {"content": text, "add_special": False, "parse_special": False}
+        ids: list[int] = self._ask("POST", "/tokenize", asked)["tokens"]
+        return ids
+
+    def idle_slots(self) -> int:
+        """Slots that decode nothing now."""
+        return sum(not slot["is_processing"] for slot in self._ask("GET", "/slots"))
+
+    def info(self) -> BotInfo:
+        """What the file and llama.cpp say."""
+        return BotInfo(
+            native_class="llama.cpp",
+            quantization=self._file_type,
+            context_length=self._context,
+        )
+
+    def close(self) -> None:
+        """End what runs, free the model, remove the socket."""
+        self._closing.set()
+        for thread in list(self._threads):
+            thread.join()
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+        self._server = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user can open, its name short enough for a socket in it."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise LoadError("GGUF files are run on systems with Unix sockets only: Linux and macOS.")
+    folder = tempfile.mkdtemp(prefix="chatzoo-")
+    if len(folder) > _SOCKET_PATH:
+        Path(folder).rmdir()
+        folder = tempfile.mkdtemp(prefix="chatzoo-", dir="/tmp")
+    return Path(folder)

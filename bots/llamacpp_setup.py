@@ -1,0 +1,135 @@
+"""What llama.cpp needs to know before it loads a file: threads, memory, devices, context.
+
+Knows this machine and the binding's parameter object; knows nothing of requests.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bots.errors import LoadError
+from bots.gguf_header import GgufHeader
+
+_MIB = 1 << 20
+_CACHE_FLOOR = 768 * _MIB
+_UNKNOWN_CONTEXT = 4096
+_LEAST_CONTEXT = 512
+_PROMPT_CACHE_MIB = 512
+_BATCH = 128
+
+
+def binding() -> Any:
+    """The xllamacpp module. Raises LoadError where it is not installed."""
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise LoadError(
+            f"GGUF files need the package 'xllamacpp' ({error})."
+            " Install it with: pip install 'chatzoo[llamacpp]'."
+        ) from error
+    return xllamacpp
+
+
+def parameters(
+    xllamacpp: Any, path: str, header: GgufHeader, socket: Path, *, slots: int, devices: str
+) -> Any:
+    """The parameters of a server that listens on a Unix socket only and says errors only."""
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.hostnames = [str(socket)]
+    params.ui = False
+    params.endpoint_slots = True
+    params.n_threads_http = 2
+    params.verbosity = 1  # above it, llama.cpp writes lines for every request
+    params.prefill_assistant = False  # a last turn of the assistant is a turn like any other
+    params.warmup = False
+    params.cpuparams.n_threads = thread_count()
+    on_gpu = _place(xllamacpp, params, devices)
+    params.fit_params = on_gpu
+    params.n_parallel = slots
+    params.kv_unified = False  # else one long conversation could take the room of all
+    params.n_ctx = slots * context_for(header, slots, available_memory())
+    # A stop is looked at between batches. On a CPU a larger batch is not faster (measured).
+    params.n_batch = max(512 if on_gpu else _BATCH, slots)
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    return params
+
+
+def thread_count() -> int:
+    """`CHATZOO_THREADS`, else `OMP_NUM_THREADS`, else the cores that this process may use.
+
+    Raises LoadError for a value that is no positive number.
+    """
+    for name in ("CHATZOO_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(name, "").partition(",")[0].strip()
+        if value:
+            if not value.isdecimal() or int(value) < 1:
+                raise LoadError(f"{name}={value!r} is not a number of threads.")
+            return int(value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that can be taken without swapping; None where the system does not say."""
+    found = None
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                found = int(line.split()[1]) * 1024
+    elif "SC_PHYS_PAGES" in os.sysconf_names:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    if limit.exists() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
+        found = min(found, int(text)) if found is not None else int(text)
+    return found
+
+
+def context_for(header: GgufHeader, slots: int, memory: int | None) -> int:
+    """Tokens of one slot's context, a multiple of 256.
+
+    What the model was trained for; less where the keys and values of all slots would take more
+    memory than the weights (768 MiB for small models), or more than a quarter of what is free.
+    """
+    trained = header.context_length or _UNKNOWN_CONTEXT
+    per_token = header.cache_bytes_per_token
+    if not per_token:
+        return trained
+    budget = max(_CACHE_FLOOR, header.bytes)
+    if memory is not None:
+        budget = min(budget, memory // 4)
+    room = budget // per_token // slots
+    if room >= trained:
+        return trained
+    return min(trained, max(_LEAST_CONTEXT, room // 256 * 256))
+
+
+def _place(xllamacpp: Any, params: Any, devices: str) -> bool:
+    """Put the layers on GPUs, or not; returns whether a GPU is used. Raises LoadError."""
+    if devices == "cpu":
+        params.n_gpu_layers = 0
+        return False
+    kinds = xllamacpp.ggml_backend_dev_type
+    gpu_kinds = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
+    there = sum(device["type"] in gpu_kinds for device in xllamacpp.get_device_info())
+    if devices == "auto":
+        return there > 0  # llama.cpp's own default: as many layers as fit
+    try:
+        numbers = {int(part.removeprefix("cuda:")) for part in devices.split(",")}
+    except ValueError:
+        raise LoadError(
+            f"devices: {devices!r} is none of auto, cpu, or GPU numbers such as 0,1.",
+            param="devices",
+        ) from None
+    if missing := sorted(number for number in numbers if number not in range(there)):
+        raise LoadError(
+            f"devices: llama.cpp sees {there} GPUs, so there is no GPU {missing[0]}."
+            " The package from the index runs on the CPU only; builds for GPUs are in the"
+            " documentation of xllamacpp.",
+            param="devices",
+        )
+    params.main_gpu = min(numbers)
+    params.tensor_split = [float(number in numbers) for number in range(len(params.tensor_split))]
+    return True
