@@ -53,7 +53,9 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>) {
 }
 
 export function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError'
+  return (
+    typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
+  )
 }
 
 function toEvent(type: string, text: string): StreamEvent {

@@ -4,2044 +4,2044 @@
  */
 
 export interface paths {
-    "/healthz": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Healthz
-         * @description 200 while the process lives, also while the model loads.
-         */
-        get: operations["healthz_healthz_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/readyz": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Readyz
-         * @description 200 when it can answer; 503 while it loads or drains, and when the model failed to load.
-         */
-        get: operations["readyz_readyz_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/info": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Info
-         * @description Facts about the model, its state and its queue.
-         */
-        get: operations["info_info_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/params": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Params
-         * @description JSON schema of this model's settings with their defaults; `x-control` names the control.
-         */
-        get: operations["params_params_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Metrics
-         * @description Prometheus.
-         */
-        get: operations["metrics_metrics_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/generate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Generate
-         * @description Answer a conversation, streamed unless `stream` is false.
-         */
-        post: operations["generate_generate_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/prompt": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Prompt
-         * @description The exact text and token ids that the model would be given, with the count.
-         */
-        post: operations["prompt_prompt_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/requests/{request_id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Cancel
-         * @description Stop a request, running or waiting. Its stream ends with `cancelled`.
-         */
-        post: operations["cancel_requests__request_id__cancel_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Models
-         * @description The model of this worker, as a list.
-         */
-        get: operations["models_v1_models_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/models/{model_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Model
-         * @description The model of this worker.
-         */
-        get: operations["model_v1_models__model_id__get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/chat/completions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Chat Completions
-         * @description Answer a conversation.
-         */
-        post: operations["chat_completions_v1_chat_completions_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/completions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Completions
-         * @description Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt.
-         */
-        post: operations["completions_v1_completions_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ask
-         * @description Answer a client of ChatZoo, ChatGLM, EduChat or MOSS; told apart by the body's shape.
-         */
-        post: operations["ask__post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/parameters": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Parameters
-         * @description ChatZoo: the settings with their defaults.
-         */
-        post: operations["parameters_parameters_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/get_prompt": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Get Prompt
-         * @description ChatZoo: the text that the model would be given.
-         */
-        post: operations["get_prompt_get_prompt_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
+  '/healthz': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Healthz
+     * @description 200 while the process lives, also while the model loads.
+     */
+    get: operations['healthz_healthz_get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/readyz': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Readyz
+     * @description 200 when it can answer; 503 while it loads or drains, and when the model failed to load.
+     */
+    get: operations['readyz_readyz_get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/info': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Info
+     * @description Facts about the model, its state and its queue.
+     */
+    get: operations['info_info_get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/params': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Params
+     * @description JSON schema of this model's settings with their defaults; `x-control` names the control.
+     */
+    get: operations['params_params_get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/metrics': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Metrics
+     * @description Prometheus.
+     */
+    get: operations['metrics_metrics_get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/generate': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Generate
+     * @description Answer a conversation, streamed unless `stream` is false.
+     */
+    post: operations['generate_generate_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/prompt': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Prompt
+     * @description The exact text and token ids that the model would be given, with the count.
+     */
+    post: operations['prompt_prompt_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/requests/{request_id}/cancel': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Cancel
+     * @description Stop a request, running or waiting. Its stream ends with `cancelled`.
+     */
+    post: operations['cancel_requests__request_id__cancel_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/v1/models': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Models
+     * @description The model of this worker, as a list.
+     */
+    get: operations['models_v1_models_get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/v1/models/{model_id}': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Model
+     * @description The model of this worker.
+     */
+    get: operations['model_v1_models__model_id__get']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/v1/chat/completions': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Chat Completions
+     * @description Answer a conversation.
+     */
+    post: operations['chat_completions_v1_chat_completions_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/v1/completions': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Completions
+     * @description Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt.
+     */
+    post: operations['completions_v1_completions_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Ask
+     * @description Answer a client of ChatZoo, ChatGLM, EduChat or MOSS; told apart by the body's shape.
+     */
+    post: operations['ask__post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/parameters': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Parameters
+     * @description ChatZoo: the settings with their defaults.
+     */
+    post: operations['parameters_parameters_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/get_prompt': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    /**
+     * Get Prompt
+     * @description ChatZoo: the text that the model would be given.
+     */
+    post: operations['get_prompt_get_prompt_post']
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
 }
-export type webhooks = Record<string, never>;
+export type webhooks = Record<string, never>
 export interface components {
-    schemas: {
-        /**
-         * AssistantMessage
-         * @description The answer of a chat completion.
-         */
-        AssistantMessage: {
-            /**
-             * Role
-             * @default assistant
-             * @constant
-             */
-            role: "assistant";
-            /** Content */
-            content: string;
-            /** Reasoning Content */
-            reasoning_content?: string | null;
-        };
-        /**
-         * CancelResponse
-         * @description The request was told to stop.
-         */
-        CancelResponse: {
-            /** Id */
-            id: string;
-            /** Cancelled */
-            cancelled: boolean;
-        };
-        /**
-         * Capabilities
-         * @description What this bot can do beyond plain answers.
-         */
-        Capabilities: {
-            /**
-             * Stream
-             * @default true
-             */
-            stream: boolean;
-            /**
-             * Beam
-             * @default false
-             */
-            beam: boolean;
-            /**
-             * Logprobs
-             * @default false
-             */
-            logprobs: boolean;
-            /**
-             * Tools
-             * @default false
-             */
-            tools: boolean;
-            /**
-             * System
-             * @default true
-             */
-            system: boolean;
-            /**
-             * Token Prompts
-             * @default false
-             */
-            token_prompts: boolean;
-        };
-        /**
-         * ChatChoice
-         * @description The one choice of a chat completion.
-         */
-        ChatChoice: {
-            /**
-             * Index
-             * @default 0
-             */
-            index: number;
-            message: components["schemas"]["AssistantMessage"];
-            logprobs?: components["schemas"]["ChatLogprobs"] | null;
-            /** Finish Reason */
-            finish_reason: string;
-        };
-        /**
-         * ChatCompletion
-         * @description A whole chat completion.
-         */
-        ChatCompletion: {
-            /** Id */
-            id: string;
-            /**
-             * Object
-             * @default chat.completion
-             * @constant
-             */
-            object: "chat.completion";
-            /** Created */
-            created: number;
-            /** Model */
-            model: string;
-            /** Choices */
-            choices: components["schemas"]["ChatChoice"][];
-            usage: components["schemas"]["OpenAIUsage"];
-        };
-        /**
-         * ChatCompletionRequest
-         * @description POST /v1/chat/completions.
-         */
-        ChatCompletionRequest: {
-            /** Model */
-            model?: string | null;
-            /**
-             * Stream
-             * @default false
-             */
-            stream: boolean;
-            stream_options?: components["schemas"]["StreamOptions"] | null;
-            /** Stop */
-            stop?: string | string[] | null;
-            /** N */
-            n?: number | null;
-            /** Temperature */
-            temperature?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Top K */
-            top_k?: number | null;
-            /** Min P */
-            min_p?: number | null;
-            /** Typical P */
-            typical_p?: number | null;
-            /** Repetition Penalty */
-            repetition_penalty?: number | null;
-            /** Presence Penalty */
-            presence_penalty?: number | null;
-            /** Frequency Penalty */
-            frequency_penalty?: number | null;
-            /** Seed */
-            seed?: number | null;
-            /** Ignore Eos */
-            ignore_eos?: boolean | null;
-            /** Messages */
-            messages: components["schemas"]["ChatTurn"][];
-            /** Max Tokens */
-            max_tokens?: number | null;
-            /** Max Completion Tokens */
-            max_completion_tokens?: number | null;
-            /** Logprobs */
-            logprobs?: boolean | null;
-            /** Top Logprobs */
-            top_logprobs?: number | null;
-        };
-        /**
-         * ChatGLMQuery
-         * @description ChatGLM: the question and the earlier pairs.
-         */
-        ChatGLMQuery: {
-            /**
-             * Max Length
-             * @description Tokens of prompt and answer together
-             */
-            max_length?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Temperature */
-            temperature?: number | null;
-            /** Prompt */
-            prompt: string;
-            /** History */
-            history: [
-                string,
-                string
-            ][];
-        };
-        /**
-         * ChatLogprobs
-         * @description Log-probabilities of an answer.
-         */
-        ChatLogprobs: {
-            /** Content */
-            content: components["schemas"]["ChatToken"][];
-        };
-        /**
-         * ChatMessage
-         * @description One turn of a conversation.
-         */
-        ChatMessage: {
-            /**
-             * Role
-             * @enum {string}
-             */
-            role: "system" | "user" | "assistant";
-            /** Content */
-            content: string;
-        };
-        /**
-         * ChatToken
-         * @description A token of the answer and its candidates.
-         */
-        ChatToken: {
-            /** Token */
-            token: string;
-            /** Logprob */
-            logprob: number;
-            /** Bytes */
-            bytes?: number[] | null;
-            /**
-             * Top Logprobs
-             * @default []
-             */
-            top_logprobs: components["schemas"]["TopToken"][];
-        };
-        /**
-         * ChatTurn
-         * @description One message of a chat completion request.
-         */
-        ChatTurn: {
-            /** Role */
-            role: string;
-            /** Content */
-            content?: string | components["schemas"]["ContentPart"][] | null;
-        };
-        /**
-         * ChatZooAnswer
-         * @description ChatZoo's answer; `status` 0 is success.
-         */
-        ChatZooAnswer: {
-            /**
-             * Status
-             * @default 0
-             * @constant
-             */
-            status: 0;
-            /** Response */
-            response: string;
-        };
-        /**
-         * ChatZooQuery
-         * @description ChatZoo: a conversation, settings, and perhaps the finished prompt.
-         */
-        ChatZooQuery: {
-            /** Query */
-            query: components["schemas"]["OldTurn"][];
-            /**
-             * Params
-             * @default {}
-             */
-            params: {
-                [key: string]: unknown;
-            };
-            /** Prompt */
-            prompt?: string | null;
-        };
-        /**
-         * CompletionRequest
-         * @description POST /v1/completions.
-         */
-        CompletionRequest: {
-            /** Model */
-            model?: string | null;
-            /**
-             * Stream
-             * @default false
-             */
-            stream: boolean;
-            stream_options?: components["schemas"]["StreamOptions"] | null;
-            /** Stop */
-            stop?: string | string[] | null;
-            /** N */
-            n?: number | null;
-            /** Temperature */
-            temperature?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Top K */
-            top_k?: number | null;
-            /** Min P */
-            min_p?: number | null;
-            /** Typical P */
-            typical_p?: number | null;
-            /** Repetition Penalty */
-            repetition_penalty?: number | null;
-            /** Presence Penalty */
-            presence_penalty?: number | null;
-            /** Frequency Penalty */
-            frequency_penalty?: number | null;
-            /** Seed */
-            seed?: number | null;
-            /** Ignore Eos */
-            ignore_eos?: boolean | null;
-            /** Prompt */
-            prompt: string | string[] | number[] | number[][];
-            /** Max Tokens */
-            max_tokens?: number | null;
-            /**
-             * Echo
-             * @default false
-             */
-            echo: boolean;
-            /** Logprobs */
-            logprobs?: number | null;
-            /**
-             * Return Token Ids
-             * @default false
-             */
-            return_token_ids: boolean;
-        };
-        /**
-         * ContentPart
-         * @description A part of a message; only text is understood.
-         */
-        ContentPart: {
-            /** Type */
-            type: string;
-            /** Text */
-            text?: string | null;
-        };
-        /**
-         * ErrorBody
-         * @description The body of every error.
-         */
-        ErrorBody: {
-            error: components["schemas"]["ErrorDetail"];
-        };
-        /**
-         * ErrorDetail
-         * @description What went wrong, for a person (`message`) and for a program (`code`).
-         */
-        ErrorDetail: {
-            /** Message */
-            message: string;
-            /** Type */
-            type: string;
-            /**
-             * Param
-             * @default null
-             */
-            param: string | null;
-            /**
-             * Code
-             * @default null
-             */
-            code: string | null;
-        };
-        /**
-         * GenerateRequest
-         * @description A conversation to answer.
-         */
-        GenerateRequest: {
-            /** Messages */
-            messages: components["schemas"]["ChatMessage"][];
-            /**
-             * Params
-             * @description Settings of this request; their schema is `/params`.
-             */
-            params?: {
-                [key: string]: unknown;
-            };
-            /**
-             * System
-             * @description System text; takes the place of one in `messages`.
-             */
-            system?: string | null;
-            /**
-             * Stream
-             * @description Server-sent events, or one JSON object when false.
-             * @default true
-             */
-            stream: boolean;
-        };
-        /**
-         * GenerateResponse
-         * @description The joined stream.
-         */
-        GenerateResponse: {
-            /** Id */
-            id: string;
-            /** Model */
-            model: string;
-            /** Text */
-            text: string;
-            /** Reasoning */
-            reasoning: string | null;
-            /**
-             * Finish Reason
-             * @enum {string}
-             */
-            finish_reason: "stop" | "length" | "cancelled";
-            usage: components["schemas"]["UsageBody"];
-            timings: components["schemas"]["TimingsBody"];
-        };
-        /** HTTPValidationError */
-        HTTPValidationError: {
-            /** Detail */
-            detail?: components["schemas"]["ValidationError"][];
-        };
-        /**
-         * HealthResponse
-         * @description The process lives.
-         */
-        HealthResponse: {
-            /**
-             * Status
-             * @default ok
-             * @constant
-             */
-            status: "ok";
-        };
-        /**
-         * InfoResponse
-         * @description What runs here. Facts of the model are null until it is loaded, or where unknown.
-         */
-        InfoResponse: {
-            /** Name */
-            name: string;
-            /** Family */
-            family: string;
-            /** Model */
-            model: string;
-            /** Native Class */
-            native_class: string | null;
-            /** Device Map */
-            device_map: {
-                [key: string]: string;
-            } | null;
-            /** Dtype */
-            dtype: string | null;
-            /** Quantization */
-            quantization: string | null;
-            /** Context Length */
-            context_length: number | null;
-            /** Revision */
-            revision: string | null;
-            /** Version */
-            version: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "loading" | "ready" | "draining" | "failed";
-            progress: components["schemas"]["ProgressBody"] | null;
-            /** Error */
-            error: string | null;
-            queue: components["schemas"]["QueueBody"];
-            capabilities: components["schemas"]["Capabilities"];
-            limits: components["schemas"]["LimitsBody"];
-        };
-        /**
-         * LimitsBody
-         * @description What a request may ask for at most.
-         */
-        LimitsBody: {
-            /** Max New Tokens */
-            max_new_tokens: number;
-            /** Max Messages */
-            max_messages: number;
-            /** Max Body Bytes */
-            max_body_bytes: number;
-            /** Request Timeout S */
-            request_timeout_s: number;
-        };
-        /**
-         * ModelList
-         * @description The one model of this worker, as a list.
-         */
-        ModelList: {
-            /**
-             * Object
-             * @default list
-             * @constant
-             */
-            object: "list";
-            /** Data */
-            data: components["schemas"]["ModelObject"][];
-        };
-        /**
-         * ModelObject
-         * @description A model in OpenAI's list.
-         */
-        ModelObject: {
-            /** Id */
-            id: string;
-            /**
-             * Object
-             * @default model
-             * @constant
-             */
-            object: "model";
-            /** Created */
-            created: number;
-            /**
-             * Owned By
-             * @default chatzoo
-             */
-            owned_by: string;
-        };
-        /**
-         * MossQuery
-         * @description EduChat and MOSS: the question; the conversation is remembered under `uid`.
-         */
-        MossQuery: {
-            /**
-             * Max Length
-             * @description Tokens of prompt and answer together
-             */
-            max_length?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Temperature */
-            temperature?: number | null;
-            /** Prompt */
-            prompt: string;
-            /** Uid */
-            uid?: string | null;
-        };
-        /**
-         * NotReadyResponse
-         * @description The worker cannot answer yet, or no more.
-         */
-        NotReadyResponse: {
-            error: components["schemas"]["ErrorDetail"];
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "loading" | "ready" | "draining" | "failed";
-            progress: components["schemas"]["ProgressBody"] | null;
-        };
-        /**
-         * OldTurn
-         * @description ChatZoo's message: the role is HUMAN, BOT or SYSTEM.
-         */
-        OldTurn: {
-            /**
-             * Role
-             * @enum {string}
-             */
-            role: "HUMAN" | "BOT" | "SYSTEM" | "user" | "assistant" | "system";
-            /** Content */
-            content: string;
-        };
-        /**
-         * OpenAIUsage
-         * @description Token counts.
-         */
-        OpenAIUsage: {
-            /** Prompt Tokens */
-            prompt_tokens: number;
-            /** Completion Tokens */
-            completion_tokens: number;
-            /** Total Tokens */
-            total_tokens: number;
-            /** Prompt Tokens Details */
-            prompt_tokens_details?: {
-                [key: string]: number;
-            } | null;
-        };
-        /**
-         * PairAnswer
-         * @description The answer of ChatGLM's, EduChat's and MOSS's own servers.
-         */
-        PairAnswer: {
-            /** Response */
-            response: string;
-            /** History */
-            history: [
-                string,
-                string
-            ][];
-            /**
-             * Status
-             * @default 200
-             * @constant
-             */
-            status: 200;
-            /** Time */
-            time: string;
-            /** Uid */
-            uid?: string | null;
-        };
-        /**
-         * ProgressBody
-         * @description How far loading is; `fraction` is null where it cannot be known.
-         */
-        ProgressBody: {
-            /** Stage */
-            stage: string;
-            /** Fraction */
-            fraction: number | null;
-        };
-        /**
-         * PromptRequest
-         * @description A conversation for the model.
-         */
-        PromptRequest: {
-            /** Messages */
-            messages: components["schemas"]["ChatMessage"][];
-            /**
-             * Params
-             * @description Settings of this request; their schema is `/params`.
-             */
-            params?: {
-                [key: string]: unknown;
-            };
-            /**
-             * System
-             * @description System text; takes the place of one in `messages`.
-             */
-            system?: string | null;
-        };
-        /**
-         * PromptResponse
-         * @description Exactly what the model would be given.
-         */
-        PromptResponse: {
-            /** Prompt */
-            prompt: string;
-            /** Token Ids */
-            token_ids: number[] | null;
-            /** Count */
-            count: number | null;
-            /** Dropped Turns */
-            dropped_turns: number;
-        };
-        /**
-         * QueueBody
-         * @description Places taken and places there are.
-         */
-        QueueBody: {
-            /** Running */
-            running: number;
-            /** Waiting */
-            waiting: number;
-            /** Max Running */
-            max_running: number;
-            /** Max Queue */
-            max_queue: number;
-        };
-        /**
-         * ReadyResponse
-         * @description The worker can answer.
-         */
-        ReadyResponse: {
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "loading" | "ready" | "draining" | "failed";
-        };
-        /**
-         * StreamOptions
-         * @description Options of a stream.
-         */
-        StreamOptions: {
-            /**
-             * Include Usage
-             * @default false
-             */
-            include_usage: boolean;
-        };
-        /**
-         * TextChoice
-         * @description One choice of a text completion.
-         */
-        TextChoice: {
-            /** Index */
-            index: number;
-            /** Text */
-            text: string;
-            logprobs?: components["schemas"]["TextLogprobs"] | null;
-            /** Finish Reason */
-            finish_reason: string | null;
-            /** Token Ids */
-            token_ids?: number[] | null;
-            /** Prompt Token Ids */
-            prompt_token_ids?: number[] | null;
-        };
-        /**
-         * TextCompletion
-         * @description A whole text completion; one choice a prompt.
-         */
-        TextCompletion: {
-            /** Id */
-            id: string;
-            /**
-             * Object
-             * @default text_completion
-             * @constant
-             */
-            object: "text_completion";
-            /** Created */
-            created: number;
-            /** Model */
-            model: string;
-            /** Choices */
-            choices: components["schemas"]["TextChoice"][];
-            usage: components["schemas"]["OpenAIUsage"];
-        };
-        /**
-         * TextLogprobs
-         * @description Log-probabilities of a text completion; parallel lists, one entry a token.
-         */
-        TextLogprobs: {
-            /** Tokens */
-            tokens: string[];
-            /** Token Logprobs */
-            token_logprobs: (number | null)[];
-            /** Top Logprobs */
-            top_logprobs: ({
-                [key: string]: number;
-            } | null)[];
-            /** Text Offset */
-            text_offset: number[];
-        };
-        /**
-         * TimingsBody
-         * @description Milliseconds since the request arrived, and the decode rate after the first token.
-         */
-        TimingsBody: {
-            /** Queue Ms */
-            queue_ms: number;
-            /** Ttft Ms */
-            ttft_ms: number | null;
-            /** Total Ms */
-            total_ms: number;
-            /** Tokens Per Second */
-            tokens_per_second: number | null;
-        };
-        /**
-         * TopToken
-         * @description A candidate token.
-         */
-        TopToken: {
-            /** Token */
-            token: string;
-            /** Logprob */
-            logprob: number;
-            /** Bytes */
-            bytes?: number[] | null;
-        };
-        /**
-         * UsageBody
-         * @description Token counts; `prompt_tokens` is null where the bot cannot count.
-         */
-        UsageBody: {
-            /** Prompt Tokens */
-            prompt_tokens: number | null;
-            /** Completion Tokens */
-            completion_tokens: number;
-            /** Cached Tokens */
-            cached_tokens: number;
-        };
-        /** ValidationError */
-        ValidationError: {
-            /** Location */
-            loc: (string | number)[];
-            /** Message */
-            msg: string;
-            /** Error Type */
-            type: string;
-            /** Input */
-            input?: unknown;
-            /** Context */
-            ctx?: Record<string, never>;
-        };
-        /**
-         * DeltaEvent
-         * @description `event: delta`. Text to append to the answer, or to the reasoning, or both.
-         */
-        DeltaEvent: {
-            /**
-             * Text
-             * @default null
-             */
-            text: string | null;
-            /**
-             * Reasoning
-             * @default null
-             */
-            reasoning: string | null;
-        };
-        /**
-         * DoneEvent
-         * @description `event: done`. The answer is complete.
-         */
-        DoneEvent: {
-            /**
-             * Finish Reason
-             * @enum {string}
-             */
-            finish_reason: "stop" | "length" | "cancelled";
-            usage: components["schemas"]["UsageBody"];
-            timings: components["schemas"]["TimingsBody"];
-        };
-        /**
-         * QueuedEvent
-         * @description `event: queued`. The request waits; position 1 is next.
-         */
-        QueuedEvent: {
-            /** Id */
-            id: string;
-            /** Position */
-            position: number;
-        };
-        /**
-         * ReplaceEvent
-         * @description `event: replace`. The whole answer so far, because sent text has changed.
-         */
-        ReplaceEvent: {
-            /** Text */
-            text: string;
-        };
-        /**
-         * StartEvent
-         * @description `event: start`. The model begins with the prompt.
-         */
-        StartEvent: {
-            /** Id */
-            id: string;
-            /** Model */
-            model: string;
-            /** Prompt Tokens */
-            prompt_tokens: number | null;
-            /** Queue Ms */
-            queue_ms: number;
-            /** Dropped Turns */
-            dropped_turns: number;
-        };
-        /**
-         * StreamEvents
-         * @description The data of each event of a stream, by the event's name. One of `done`, `error` is last.
-         */
-        StreamEvents: {
-            queued: components["schemas"]["QueuedEvent"];
-            start: components["schemas"]["StartEvent"];
-            delta: components["schemas"]["DeltaEvent"];
-            replace: components["schemas"]["ReplaceEvent"];
-            done: components["schemas"]["DoneEvent"];
-            error: components["schemas"]["ErrorBody"];
-        };
-    };
-    responses: never;
-    parameters: never;
-    requestBodies: never;
-    headers: never;
-    pathItems: never;
+  schemas: {
+    /**
+     * AssistantMessage
+     * @description The answer of a chat completion.
+     */
+    AssistantMessage: {
+      /**
+       * Role
+       * @default assistant
+       * @constant
+       */
+      role: 'assistant'
+      /** Content */
+      content: string
+      /** Reasoning Content */
+      reasoning_content?: string | null
+    }
+    /**
+     * CancelResponse
+     * @description The request was told to stop.
+     */
+    CancelResponse: {
+      /** Id */
+      id: string
+      /** Cancelled */
+      cancelled: boolean
+    }
+    /**
+     * Capabilities
+     * @description What this bot can do beyond plain answers.
+     */
+    Capabilities: {
+      /**
+       * Stream
+       * @default true
+       */
+      stream: boolean
+      /**
+       * Beam
+       * @default false
+       */
+      beam: boolean
+      /**
+       * Logprobs
+       * @default false
+       */
+      logprobs: boolean
+      /**
+       * Tools
+       * @default false
+       */
+      tools: boolean
+      /**
+       * System
+       * @default true
+       */
+      system: boolean
+      /**
+       * Token Prompts
+       * @default false
+       */
+      token_prompts: boolean
+    }
+    /**
+     * ChatChoice
+     * @description The one choice of a chat completion.
+     */
+    ChatChoice: {
+      /**
+       * Index
+       * @default 0
+       */
+      index: number
+      message: components['schemas']['AssistantMessage']
+      logprobs?: components['schemas']['ChatLogprobs'] | null
+      /** Finish Reason */
+      finish_reason: string
+    }
+    /**
+     * ChatCompletion
+     * @description A whole chat completion.
+     */
+    ChatCompletion: {
+      /** Id */
+      id: string
+      /**
+       * Object
+       * @default chat.completion
+       * @constant
+       */
+      object: 'chat.completion'
+      /** Created */
+      created: number
+      /** Model */
+      model: string
+      /** Choices */
+      choices: components['schemas']['ChatChoice'][]
+      usage: components['schemas']['OpenAIUsage']
+    }
+    /**
+     * ChatCompletionRequest
+     * @description POST /v1/chat/completions.
+     */
+    ChatCompletionRequest: {
+      /** Model */
+      model?: string | null
+      /**
+       * Stream
+       * @default false
+       */
+      stream: boolean
+      stream_options?: components['schemas']['StreamOptions'] | null
+      /** Stop */
+      stop?: string | string[] | null
+      /** N */
+      n?: number | null
+      /** Temperature */
+      temperature?: number | null
+      /** Top P */
+      top_p?: number | null
+      /** Top K */
+      top_k?: number | null
+      /** Min P */
+      min_p?: number | null
+      /** Typical P */
+      typical_p?: number | null
+      /** Repetition Penalty */
+      repetition_penalty?: number | null
+      /** Presence Penalty */
+      presence_penalty?: number | null
+      /** Frequency Penalty */
+      frequency_penalty?: number | null
+      /** Seed */
+      seed?: number | null
+      /** Ignore Eos */
+      ignore_eos?: boolean | null
+      /** Messages */
+      messages: components['schemas']['ChatTurn'][]
+      /** Max Tokens */
+      max_tokens?: number | null
+      /** Max Completion Tokens */
+      max_completion_tokens?: number | null
+      /** Logprobs */
+      logprobs?: boolean | null
+      /** Top Logprobs */
+      top_logprobs?: number | null
+    }
+    /**
+     * ChatGLMQuery
+     * @description ChatGLM: the question and the earlier pairs.
+     */
+    ChatGLMQuery: {
+      /**
+       * Max Length
+       * @description Tokens of prompt and answer together
+       */
+      max_length?: number | null
+      /** Top P */
+      top_p?: number | null
+      /** Temperature */
+      temperature?: number | null
+      /** Prompt */
+      prompt: string
+      /** History */
+      history: [string, string][]
+    }
+    /**
+     * ChatLogprobs
+     * @description Log-probabilities of an answer.
+     */
+    ChatLogprobs: {
+      /** Content */
+      content: components['schemas']['ChatToken'][]
+    }
+    /**
+     * ChatMessage
+     * @description One turn of a conversation.
+     */
+    ChatMessage: {
+      /**
+       * Role
+       * @enum {string}
+       */
+      role: 'system' | 'user' | 'assistant'
+      /** Content */
+      content: string
+    }
+    /**
+     * ChatToken
+     * @description A token of the answer and its candidates.
+     */
+    ChatToken: {
+      /** Token */
+      token: string
+      /** Logprob */
+      logprob: number
+      /** Bytes */
+      bytes?: number[] | null
+      /**
+       * Top Logprobs
+       * @default []
+       */
+      top_logprobs: components['schemas']['TopToken'][]
+    }
+    /**
+     * ChatTurn
+     * @description One message of a chat completion request.
+     */
+    ChatTurn: {
+      /** Role */
+      role: string
+      /** Content */
+      content?: string | components['schemas']['ContentPart'][] | null
+    }
+    /**
+     * ChatZooAnswer
+     * @description ChatZoo's answer; `status` 0 is success.
+     */
+    ChatZooAnswer: {
+      /**
+       * Status
+       * @default 0
+       * @constant
+       */
+      status: 0
+      /** Response */
+      response: string
+    }
+    /**
+     * ChatZooQuery
+     * @description ChatZoo: a conversation, settings, and perhaps the finished prompt.
+     */
+    ChatZooQuery: {
+      /** Query */
+      query: components['schemas']['OldTurn'][]
+      /**
+       * Params
+       * @default {}
+       */
+      params: {
+        [key: string]: unknown
+      }
+      /** Prompt */
+      prompt?: string | null
+    }
+    /**
+     * CompletionRequest
+     * @description POST /v1/completions.
+     */
+    CompletionRequest: {
+      /** Model */
+      model?: string | null
+      /**
+       * Stream
+       * @default false
+       */
+      stream: boolean
+      stream_options?: components['schemas']['StreamOptions'] | null
+      /** Stop */
+      stop?: string | string[] | null
+      /** N */
+      n?: number | null
+      /** Temperature */
+      temperature?: number | null
+      /** Top P */
+      top_p?: number | null
+      /** Top K */
+      top_k?: number | null
+      /** Min P */
+      min_p?: number | null
+      /** Typical P */
+      typical_p?: number | null
+      /** Repetition Penalty */
+      repetition_penalty?: number | null
+      /** Presence Penalty */
+      presence_penalty?: number | null
+      /** Frequency Penalty */
+      frequency_penalty?: number | null
+      /** Seed */
+      seed?: number | null
+      /** Ignore Eos */
+      ignore_eos?: boolean | null
+      /** Prompt */
+      prompt: string | string[] | number[] | number[][]
+      /** Max Tokens */
+      max_tokens?: number | null
+      /**
+       * Echo
+       * @default false
+       */
+      echo: boolean
+      /** Logprobs */
+      logprobs?: number | null
+      /**
+       * Return Token Ids
+       * @default false
+       */
+      return_token_ids: boolean
+    }
+    /**
+     * ContentPart
+     * @description A part of a message; only text is understood.
+     */
+    ContentPart: {
+      /** Type */
+      type: string
+      /** Text */
+      text?: string | null
+    }
+    /**
+     * ErrorBody
+     * @description The body of every error.
+     */
+    ErrorBody: {
+      error: components['schemas']['ErrorDetail']
+    }
+    /**
+     * ErrorDetail
+     * @description What went wrong, for a person (`message`) and for a program (`code`).
+     */
+    ErrorDetail: {
+      /** Message */
+      message: string
+      /** Type */
+      type: string
+      /**
+       * Param
+       * @default null
+       */
+      param: string | null
+      /**
+       * Code
+       * @default null
+       */
+      code: string | null
+    }
+    /**
+     * GenerateRequest
+     * @description A conversation to answer.
+     */
+    GenerateRequest: {
+      /** Messages */
+      messages: components['schemas']['ChatMessage'][]
+      /**
+       * Params
+       * @description Settings of this request; their schema is `/params`.
+       */
+      params?: {
+        [key: string]: unknown
+      }
+      /**
+       * System
+       * @description System text; takes the place of one in `messages`.
+       */
+      system?: string | null
+      /**
+       * Stream
+       * @description Server-sent events, or one JSON object when false.
+       * @default true
+       */
+      stream: boolean
+    }
+    /**
+     * GenerateResponse
+     * @description The joined stream.
+     */
+    GenerateResponse: {
+      /** Id */
+      id: string
+      /** Model */
+      model: string
+      /** Text */
+      text: string
+      /** Reasoning */
+      reasoning: string | null
+      /**
+       * Finish Reason
+       * @enum {string}
+       */
+      finish_reason: 'stop' | 'length' | 'cancelled'
+      usage: components['schemas']['UsageBody']
+      timings: components['schemas']['TimingsBody']
+    }
+    /** HTTPValidationError */
+    HTTPValidationError: {
+      /** Detail */
+      detail?: components['schemas']['ValidationError'][]
+    }
+    /**
+     * HealthResponse
+     * @description The process lives.
+     */
+    HealthResponse: {
+      /**
+       * Status
+       * @default ok
+       * @constant
+       */
+      status: 'ok'
+    }
+    /**
+     * InfoResponse
+     * @description What runs here. Facts of the model are null until it is loaded, or where unknown.
+     */
+    InfoResponse: {
+      /** Name */
+      name: string
+      /** Family */
+      family: string
+      /** Model */
+      model: string
+      /** Native Class */
+      native_class: string | null
+      /** Device Map */
+      device_map: {
+        [key: string]: string
+      } | null
+      /** Dtype */
+      dtype: string | null
+      /** Quantization */
+      quantization: string | null
+      /** Context Length */
+      context_length: number | null
+      /** Revision */
+      revision: string | null
+      /** Version */
+      version: string
+      /**
+       * State
+       * @enum {string}
+       */
+      state: 'loading' | 'ready' | 'draining' | 'failed'
+      progress: components['schemas']['ProgressBody'] | null
+      /** Error */
+      error: string | null
+      queue: components['schemas']['QueueBody']
+      capabilities: components['schemas']['Capabilities']
+      limits: components['schemas']['LimitsBody']
+    }
+    /**
+     * LimitsBody
+     * @description What a request may ask for at most.
+     */
+    LimitsBody: {
+      /** Max New Tokens */
+      max_new_tokens: number
+      /** Max Messages */
+      max_messages: number
+      /** Max Body Bytes */
+      max_body_bytes: number
+      /** Request Timeout S */
+      request_timeout_s: number
+    }
+    /**
+     * ModelList
+     * @description The one model of this worker, as a list.
+     */
+    ModelList: {
+      /**
+       * Object
+       * @default list
+       * @constant
+       */
+      object: 'list'
+      /** Data */
+      data: components['schemas']['ModelObject'][]
+    }
+    /**
+     * ModelObject
+     * @description A model in OpenAI's list.
+     */
+    ModelObject: {
+      /** Id */
+      id: string
+      /**
+       * Object
+       * @default model
+       * @constant
+       */
+      object: 'model'
+      /** Created */
+      created: number
+      /**
+       * Owned By
+       * @default chatzoo
+       */
+      owned_by: string
+    }
+    /**
+     * MossQuery
+     * @description EduChat and MOSS: the question; the conversation is remembered under `uid`.
+     */
+    MossQuery: {
+      /**
+       * Max Length
+       * @description Tokens of prompt and answer together
+       */
+      max_length?: number | null
+      /** Top P */
+      top_p?: number | null
+      /** Temperature */
+      temperature?: number | null
+      /** Prompt */
+      prompt: string
+      /** Uid */
+      uid?: string | null
+    }
+    /**
+     * NotReadyResponse
+     * @description The worker cannot answer yet, or no more.
+     */
+    NotReadyResponse: {
+      error: components['schemas']['ErrorDetail']
+      /**
+       * State
+       * @enum {string}
+       */
+      state: 'loading' | 'ready' | 'draining' | 'failed'
+      progress: components['schemas']['ProgressBody'] | null
+    }
+    /**
+     * OldTurn
+     * @description ChatZoo's message: the role is HUMAN, BOT or SYSTEM.
+     */
+    OldTurn: {
+      /**
+       * Role
+       * @enum {string}
+       */
+      role: 'HUMAN' | 'BOT' | 'SYSTEM' | 'user' | 'assistant' | 'system'
+      /** Content */
+      content: string
+    }
+    /**
+     * OpenAIUsage
+     * @description Token counts.
+     */
+    OpenAIUsage: {
+      /** Prompt Tokens */
+      prompt_tokens: number
+      /** Completion Tokens */
+      completion_tokens: number
+      /** Total Tokens */
+      total_tokens: number
+      /** Prompt Tokens Details */
+      prompt_tokens_details?: {
+        [key: string]: number
+      } | null
+    }
+    /**
+     * PairAnswer
+     * @description The answer of ChatGLM's, EduChat's and MOSS's own servers.
+     */
+    PairAnswer: {
+      /** Response */
+      response: string
+      /** History */
+      history: [string, string][]
+      /**
+       * Status
+       * @default 200
+       * @constant
+       */
+      status: 200
+      /** Time */
+      time: string
+      /** Uid */
+      uid?: string | null
+    }
+    /**
+     * ProgressBody
+     * @description How far loading is; `fraction` is null where it cannot be known.
+     */
+    ProgressBody: {
+      /** Stage */
+      stage: string
+      /** Fraction */
+      fraction: number | null
+    }
+    /**
+     * PromptRequest
+     * @description A conversation for the model.
+     */
+    PromptRequest: {
+      /** Messages */
+      messages: components['schemas']['ChatMessage'][]
+      /**
+       * Params
+       * @description Settings of this request; their schema is `/params`.
+       */
+      params?: {
+        [key: string]: unknown
+      }
+      /**
+       * System
+       * @description System text; takes the place of one in `messages`.
+       */
+      system?: string | null
+    }
+    /**
+     * PromptResponse
+     * @description Exactly what the model would be given.
+     */
+    PromptResponse: {
+      /** Prompt */
+      prompt: string
+      /** Token Ids */
+      token_ids: number[] | null
+      /** Count */
+      count: number | null
+      /** Dropped Turns */
+      dropped_turns: number
+    }
+    /**
+     * QueueBody
+     * @description Places taken and places there are.
+     */
+    QueueBody: {
+      /** Running */
+      running: number
+      /** Waiting */
+      waiting: number
+      /** Max Running */
+      max_running: number
+      /** Max Queue */
+      max_queue: number
+    }
+    /**
+     * ReadyResponse
+     * @description The worker can answer.
+     */
+    ReadyResponse: {
+      /**
+       * State
+       * @enum {string}
+       */
+      state: 'loading' | 'ready' | 'draining' | 'failed'
+    }
+    /**
+     * StreamOptions
+     * @description Options of a stream.
+     */
+    StreamOptions: {
+      /**
+       * Include Usage
+       * @default false
+       */
+      include_usage: boolean
+    }
+    /**
+     * TextChoice
+     * @description One choice of a text completion.
+     */
+    TextChoice: {
+      /** Index */
+      index: number
+      /** Text */
+      text: string
+      logprobs?: components['schemas']['TextLogprobs'] | null
+      /** Finish Reason */
+      finish_reason: string | null
+      /** Token Ids */
+      token_ids?: number[] | null
+      /** Prompt Token Ids */
+      prompt_token_ids?: number[] | null
+    }
+    /**
+     * TextCompletion
+     * @description A whole text completion; one choice a prompt.
+     */
+    TextCompletion: {
+      /** Id */
+      id: string
+      /**
+       * Object
+       * @default text_completion
+       * @constant
+       */
+      object: 'text_completion'
+      /** Created */
+      created: number
+      /** Model */
+      model: string
+      /** Choices */
+      choices: components['schemas']['TextChoice'][]
+      usage: components['schemas']['OpenAIUsage']
+    }
+    /**
+     * TextLogprobs
+     * @description Log-probabilities of a text completion; parallel lists, one entry a token.
+     */
+    TextLogprobs: {
+      /** Tokens */
+      tokens: string[]
+      /** Token Logprobs */
+      token_logprobs: (number | null)[]
+      /** Top Logprobs */
+      top_logprobs: ({
+        [key: string]: number
+      } | null)[]
+      /** Text Offset */
+      text_offset: number[]
+    }
+    /**
+     * TimingsBody
+     * @description Milliseconds since the request arrived, and the decode rate after the first token.
+     */
+    TimingsBody: {
+      /** Queue Ms */
+      queue_ms: number
+      /** Ttft Ms */
+      ttft_ms: number | null
+      /** Total Ms */
+      total_ms: number
+      /** Tokens Per Second */
+      tokens_per_second: number | null
+    }
+    /**
+     * TopToken
+     * @description A candidate token.
+     */
+    TopToken: {
+      /** Token */
+      token: string
+      /** Logprob */
+      logprob: number
+      /** Bytes */
+      bytes?: number[] | null
+    }
+    /**
+     * UsageBody
+     * @description Token counts; `prompt_tokens` is null where the bot cannot count.
+     */
+    UsageBody: {
+      /** Prompt Tokens */
+      prompt_tokens: number | null
+      /** Completion Tokens */
+      completion_tokens: number
+      /** Cached Tokens */
+      cached_tokens: number
+    }
+    /** ValidationError */
+    ValidationError: {
+      /** Location */
+      loc: (string | number)[]
+      /** Message */
+      msg: string
+      /** Error Type */
+      type: string
+      /** Input */
+      input?: unknown
+      /** Context */
+      ctx?: Record<string, never>
+    }
+    /**
+     * DeltaEvent
+     * @description `event: delta`. Text to append to the answer, or to the reasoning, or both.
+     */
+    DeltaEvent: {
+      /**
+       * Text
+       * @default null
+       */
+      text: string | null
+      /**
+       * Reasoning
+       * @default null
+       */
+      reasoning: string | null
+    }
+    /**
+     * DoneEvent
+     * @description `event: done`. The answer is complete.
+     */
+    DoneEvent: {
+      /**
+       * Finish Reason
+       * @enum {string}
+       */
+      finish_reason: 'stop' | 'length' | 'cancelled'
+      usage: components['schemas']['UsageBody']
+      timings: components['schemas']['TimingsBody']
+    }
+    /**
+     * QueuedEvent
+     * @description `event: queued`. The request waits; position 1 is next.
+     */
+    QueuedEvent: {
+      /** Id */
+      id: string
+      /** Position */
+      position: number
+    }
+    /**
+     * ReplaceEvent
+     * @description `event: replace`. The whole answer so far, because sent text has changed.
+     */
+    ReplaceEvent: {
+      /** Text */
+      text: string
+    }
+    /**
+     * StartEvent
+     * @description `event: start`. The model begins with the prompt.
+     */
+    StartEvent: {
+      /** Id */
+      id: string
+      /** Model */
+      model: string
+      /** Prompt Tokens */
+      prompt_tokens: number | null
+      /** Queue Ms */
+      queue_ms: number
+      /** Dropped Turns */
+      dropped_turns: number
+    }
+    /**
+     * StreamEvents
+     * @description The data of each event of a stream, by the event's name. One of `done`, `error` is last.
+     */
+    StreamEvents: {
+      queued: components['schemas']['QueuedEvent']
+      start: components['schemas']['StartEvent']
+      delta: components['schemas']['DeltaEvent']
+      replace: components['schemas']['ReplaceEvent']
+      done: components['schemas']['DoneEvent']
+      error: components['schemas']['ErrorBody']
+    }
+  }
+  responses: never
+  parameters: never
+  requestBodies: never
+  headers: never
+  pathItems: never
 }
-export type $defs = Record<string, never>;
+export type $defs = Record<string, never>
 export interface operations {
-    healthz_healthz_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HealthResponse"];
-                };
-            };
-        };
-    };
-    readyz_readyz_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReadyResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotReadyResponse"];
-                };
-            };
-        };
-    };
-    info_info_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InfoResponse"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    params_params_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    metrics_metrics_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Prometheus text */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": unknown;
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    generate_generate_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["GenerateRequest"];
-            };
-        };
-        responses: {
-            /** @description The joined answer; a stream of events (see `StreamEvents`) by default. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["GenerateResponse"];
-                    "text/event-stream": components["schemas"]["StreamEvents"];
-                };
-            };
-            /** @description A value that cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The queue is full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The worker failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The endpoint behind this worker failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Loading, draining or out of memory */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description It took longer than the worker allows */
-            504: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    prompt_prompt_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromptRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptResponse"];
-                };
-            };
-            /** @description A value that cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The worker failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Loading, draining or out of memory */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    cancel_requests__request_id__cancel_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                request_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CancelResponse"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Not known here */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    models_v1_models_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelList"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    model_v1_models__model_id__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                model_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelObject"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Not known here */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
-    chat_completions_v1_chat_completions_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChatCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The answer, or a stream of chunks */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChatCompletion"];
-                    "text/event-stream": unknown;
-                };
-            };
-            /** @description A value that cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Not known here */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The queue is full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The worker failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The endpoint behind this worker failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Loading, draining or out of memory */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description It took longer than the worker allows */
-            504: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    completions_v1_completions_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The answer, or a stream of chunks */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TextCompletion"];
-                    "text/event-stream": unknown;
-                };
-            };
-            /** @description A value that cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Not known here */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The queue is full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The worker failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The endpoint behind this worker failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Loading, draining or out of memory */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description It took longer than the worker allows */
-            504: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    ask__post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["OldTurn"][] | components["schemas"]["ChatZooQuery"] | components["schemas"]["ChatGLMQuery"] | components["schemas"]["MossQuery"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChatZooAnswer"] | components["schemas"]["PairAnswer"];
-                };
-            };
-            /** @description A value that cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The queue is full */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The worker failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The endpoint behind this worker failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Loading, draining or out of memory */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description It took longer than the worker allows */
-            504: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    parameters_parameters_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_prompt_get_prompt_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["OldTurn"][] | components["schemas"]["ChatZooQuery"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            /** @description A value that cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description No API key, or a wrong one */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The body has the wrong shape */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description The worker failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Loading, draining or out of memory */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
+  healthz_healthz_get: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['HealthResponse']
+        }
+      }
+    }
+  }
+  readyz_readyz_get: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ReadyResponse']
+        }
+      }
+      /** @description Service Unavailable */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['NotReadyResponse']
+        }
+      }
+    }
+  }
+  info_info_get: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['InfoResponse']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  params_params_get: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': {
+            [key: string]: unknown
+          }
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  metrics_metrics_get: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Prometheus text */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': unknown
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  generate_generate_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['GenerateRequest']
+      }
+    }
+    responses: {
+      /** @description The joined answer; a stream of events (see `StreamEvents`) by default. */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['GenerateResponse']
+          'text/event-stream': components['schemas']['StreamEvents']
+        }
+      }
+      /** @description A value that cannot be used */
+      400: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body is too large */
+      413: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The queue is full */
+      429: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The worker failed */
+      500: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The endpoint behind this worker failed */
+      502: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Loading, draining or out of memory */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description It took longer than the worker allows */
+      504: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  prompt_prompt_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PromptRequest']
+      }
+    }
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['PromptResponse']
+        }
+      }
+      /** @description A value that cannot be used */
+      400: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body is too large */
+      413: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The worker failed */
+      500: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Loading, draining or out of memory */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  cancel_requests__request_id__cancel_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        request_id: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['CancelResponse']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Not known here */
+      404: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  models_v1_models_get: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ModelList']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  model_v1_models__model_id__get: {
+    parameters: {
+      query?: never
+      header?: never
+      path: {
+        model_id: string
+      }
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ModelObject']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Not known here */
+      404: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Validation Error */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['HTTPValidationError']
+        }
+      }
+    }
+  }
+  chat_completions_v1_chat_completions_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ChatCompletionRequest']
+      }
+    }
+    responses: {
+      /** @description The answer, or a stream of chunks */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ChatCompletion']
+          'text/event-stream': unknown
+        }
+      }
+      /** @description A value that cannot be used */
+      400: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Not known here */
+      404: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body is too large */
+      413: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The queue is full */
+      429: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The worker failed */
+      500: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The endpoint behind this worker failed */
+      502: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Loading, draining or out of memory */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description It took longer than the worker allows */
+      504: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  completions_v1_completions_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['CompletionRequest']
+      }
+    }
+    responses: {
+      /** @description The answer, or a stream of chunks */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['TextCompletion']
+          'text/event-stream': unknown
+        }
+      }
+      /** @description A value that cannot be used */
+      400: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Not known here */
+      404: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body is too large */
+      413: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The queue is full */
+      429: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The worker failed */
+      500: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The endpoint behind this worker failed */
+      502: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Loading, draining or out of memory */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description It took longer than the worker allows */
+      504: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  ask__post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json':
+          | components['schemas']['OldTurn'][]
+          | components['schemas']['ChatZooQuery']
+          | components['schemas']['ChatGLMQuery']
+          | components['schemas']['MossQuery']
+      }
+    }
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json':
+            components['schemas']['ChatZooAnswer'] | components['schemas']['PairAnswer']
+        }
+      }
+      /** @description A value that cannot be used */
+      400: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body is too large */
+      413: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The queue is full */
+      429: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The worker failed */
+      500: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The endpoint behind this worker failed */
+      502: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Loading, draining or out of memory */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description It took longer than the worker allows */
+      504: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  parameters_parameters_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': {
+            [key: string]: unknown
+          }
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
+  get_prompt_get_prompt_post: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody: {
+      content: {
+        'application/json':
+          components['schemas']['OldTurn'][] | components['schemas']['ChatZooQuery']
+      }
+    }
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': string
+        }
+      }
+      /** @description A value that cannot be used */
+      400: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description No API key, or a wrong one */
+      401: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body is too large */
+      413: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The body has the wrong shape */
+      422: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description The worker failed */
+      500: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': components['schemas']['ErrorBody']
+        }
+      }
+      /** @description Loading, draining or out of memory */
+      503: {
+        headers: {
+          [name: string]: unknown
+        }
+        content: {
+          'text/plain': components['schemas']['ErrorBody']
+        }
+      }
+    }
+  }
 }

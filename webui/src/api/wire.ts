@@ -1,38 +1,38 @@
 /**
- * The shapes that cross the wire between the page and a worker or the hub.
+ * Names for the shapes that cross the wire.
  *
- * Knows names and types only. Fields that a worker cannot know yet, for instance while its model
- * loads, are null.
+ * A worker's own come from its OpenAPI document (types.ts, generated). Written here is what that
+ * document does not hold: the JSON schema of the settings, and the hub's list.
  */
+import type { components } from './types'
 
-export type WorkerState = 'loading' | 'ready' | 'draining' | 'failed'
+type Schemas = components['schemas']
 
-export interface Progress {
-  stage: string
-  /** 0..1 */
-  fraction: number | null
+export type WorkerInfo = Schemas['InfoResponse']
+export type WorkerState = WorkerInfo['state']
+export type Progress = Schemas['ProgressBody']
+export type Message = Schemas['ChatMessage']
+/** `params` and `system` may be left out. */
+export type GenerateBody = Schemas['GenerateRequest']
+export type Usage = Schemas['UsageBody']
+export type Timings = Schemas['TimingsBody']
+/** As far as we rely on it: a proxy in between may send less than a worker does. */
+export type ErrorBody = { message: string } & {
+  [K in 'type' | 'param' | 'code']?: string | null
 }
 
-export interface WorkerInfo {
-  name: string
-  family: string | null
-  model: string | null
-  native_class: string | null
-  device_map: Record<string, unknown> | null
-  dtype: string | null
-  quantization: string | null
-  context_length: number | null
-  revision: string | null
-  version: string | null
-  state: WorkerState
-  progress: Progress | null
-  error: string | null
-  queue: { running: number; waiting: number; max_running: number; max_queue: number } | null
-  capabilities: Partial<Record<Capability, boolean>> | null
-  limits: Record<string, number> | null
-}
+type Events = Schemas['StreamEvents']
+type PlainEvent<K extends Exclude<keyof Events, 'error'>> = { type: K; data: Events[K] }
 
-export type Capability = 'stream' | 'beam' | 'logprobs' | 'tools' | 'system' | 'token_prompts'
+/** One event of `POST /generate`. */
+export type StreamEvent =
+  | PlainEvent<'queued'>
+  | PlainEvent<'start'>
+  // The worker leaves out what is null.
+  | { type: 'delta'; data: Partial<Events['delta']> }
+  | PlainEvent<'replace'>
+  | PlainEvent<'done'>
+  | { type: 'error'; data: ErrorBody }
 
 export type Control = 'slider' | 'number' | 'select' | 'switch' | 'text' | 'hidden'
 
@@ -60,72 +60,6 @@ export interface ParamsSchema {
 }
 
 export type ParamValues = Record<string, unknown>
-
-export interface Message {
-  role: 'system' | 'user' | 'assistant'
-  content: string
-}
-
-export interface GenerateBody {
-  messages: Message[]
-  params: ParamValues
-  stream: boolean
-  system?: string | null
-}
-
-export interface Usage {
-  prompt_tokens?: number | null
-  completion_tokens?: number | null
-  cached_tokens?: number | null
-}
-
-/** Measured by the worker, in milliseconds. */
-export interface Timings {
-  queue_ms?: number | null
-  ttft_ms?: number | null
-  total_ms?: number | null
-  tokens_per_second?: number | null
-}
-
-export interface ErrorBody {
-  message: string
-  type?: string | null
-  param?: string | null
-  code?: string | null
-}
-
-export interface QueuedData {
-  id?: string
-  position: number
-}
-
-export interface StartData {
-  id: string
-  model?: string | null
-  prompt_tokens?: number | null
-  queue_ms?: number | null
-  dropped_turns?: number | null
-}
-
-export interface TextData {
-  text?: string
-  reasoning?: string
-}
-
-export interface DoneData {
-  finish_reason: 'stop' | 'length' | 'cancelled' | (string & {})
-  usage?: Usage | null
-  timings?: Timings | null
-}
-
-/** One event of `POST /generate`. */
-export type StreamEvent =
-  | { type: 'queued'; data: QueuedData }
-  | { type: 'start'; data: StartData }
-  | { type: 'delta'; data: TextData }
-  | { type: 'replace'; data: TextData }
-  | { type: 'done'; data: DoneData }
-  | { type: 'error'; data: ErrorBody }
 
 export type HubState = WorkerState | 'starting' | 'down'
 

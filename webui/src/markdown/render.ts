@@ -1,67 +1,16 @@
 /**
- * Markdown of a model → safe HTML.
+ * Markdown of a model → safe HTML. Knows nothing of panes or streams.
  *
- * Knows markdown-it, KaTeX and DOMPurify; knows nothing of panes or streams. HTML written by a
- * model stays text; pictures become links, so that an answer cannot fetch anything by itself.
  * This module is heavy and is only loaded on demand.
  */
-import { katex } from '@mdit/plugin-katex'
 import DOMPurify from 'dompurify'
-import MarkdownIt from 'markdown-it'
-import 'katex/dist/katex.min.css'
-import { highlight } from './highlight'
-
-export interface Labels {
-  copy: string
-}
-
-interface Env {
-  highlight: boolean
-  labels: Labels
-  references?: Record<string, unknown>
-}
-
-export const md: MarkdownIt = new MarkdownIt({ html: false, linkify: true, breaks: false }).use(
-  katex,
-  { delimiters: 'all', throwOnError: false, strict: 'ignore', trust: false },
-)
-
-// `example.py` and the like must not become links.
-md.linkify.set({ fuzzyLink: false, fuzzyEmail: false })
-
-md.renderer.rules.fence = (tokens, index, _options, env: Env) => {
-  const token = tokens[index]!
-  const language = (token.info.trim().split(/\s+/)[0] ?? '').toLowerCase()
-  return codeBlock(token.content, language, env)
-}
-md.renderer.rules.code_block = (tokens, index, _options, env: Env) =>
-  codeBlock(tokens[index]!.content, '', env)
-
-md.renderer.rules.image = (tokens, index) => {
-  const token = tokens[index]!
-  const source = escape(String(token.attrGet('src') ?? ''))
-  return `<a href="${source}">${escape(token.content || source)}</a>`
-}
-
-md.renderer.rules.table_open = () => '<div class="table-wrap" tabindex="0"><table>'
-md.renderer.rules.table_close = () => '</table></div>'
-
-function codeBlock(code: string, language: string, env: Env): string {
-  const body = (env.highlight && language && highlight(code, language)) || escape(code)
-  const copy = escape(env.labels.copy)
-  return (
-    `<div class="code"><div class="code-head"><span>${escape(language)}</span>` +
-    `<button type="button" class="code-copy" data-copy="1">${copy}</button></div>` +
-    `<pre tabindex="0"><code>${body}</code></pre></div>`
-  )
-}
-
-function escape(text: string): string {
-  return md.utils.escapeHtml(text)
-}
+import { md } from './parser'
+import type { Env, Labels } from './parser'
 
 const purifier = DOMPurify()
 purifier.addHook('afterSanitizeAttributes', (node) => {
+  // What may scroll sideways must be reachable by keyboard.
+  if (node.classList.contains('katex-display')) node.setAttribute('tabindex', '0')
   if (node.nodeName !== 'A') return
   node.setAttribute('target', '_blank')
   node.setAttribute('rel', 'noopener noreferrer nofollow')
@@ -73,7 +22,8 @@ const SANITIZE = {
   // The TeX source inside KaTeX's MathML would be read out a second time.
   FORBID_CONTENTS: ['annotation'],
   FORBID_TAGS: ['annotation', 'img', 'form', 'input', 'style', 'video', 'audio', 'image', 'use'],
-  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  // Every attribute value goes through this, so it also lets values without a scheme pass.
+  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 }
 
 export interface RenderOptions {

@@ -5,8 +5,9 @@
  * nothing but the block that is still being written.
  */
 import { finishedCount, hasReferences, splitBlocks } from './blocks'
-import type { Labels } from './render'
-import { md, referencesOf, renderMarkdown } from './render'
+import { md } from './parser'
+import type { Labels } from './parser'
+import { referencesOf, renderMarkdown } from './render'
 
 export class MarkdownStream {
   private text = ''
@@ -28,13 +29,21 @@ export class MarkdownStream {
       this.finished.push(this.block(block.source))
       this.stable += block.source.length
     }
-    const open = blocks.slice(count).map(({ source, openFence }) =>
-      renderMarkdown(source, {
-        labels: this.labels,
-        highlight: !openFence && isWholeFence(source),
-      }),
-    )
-    return [...this.finished, ...open]
+    const rest = blocks
+      .slice(count)
+      .map(({ source, openFence }, index, all) =>
+        index < all.length - 1 ? this.block(source) : this.growing(source, openFence),
+      )
+    return [...this.finished, ...rest]
+  }
+
+  private growing(source: string, openFence: boolean): string {
+    const closedFence = !openFence && isFence(source)
+    return closedFence ? this.block(source) : this.plain(source)
+  }
+
+  private plain(source: string): string {
+    return renderMarkdown(source, { labels: this.labels, highlight: false })
   }
 
   private whole(text: string): string[] {
@@ -62,6 +71,6 @@ export class MarkdownStream {
 }
 
 /** A list that holds a fence may still grow; only a fence of its own is known to be complete. */
-function isWholeFence(source: string): boolean {
+function isFence(source: string): boolean {
   return /^\s{0,3}(```|~~~)/.test(source)
 }

@@ -68,7 +68,7 @@ export function headOf({ id, title, createdAt, updatedAt, panes }: Session): Ses
 
 export function titleOf(panes: StoredPane[]): string {
   const first = panes.find(({ turns }) => turns.length)?.turns[0]?.prompt ?? ''
-  const line = first.trim().split('\n', 1)[0] ?? ''
+  const line = (first.trim().split('\n', 1)[0] ?? '').replace(/^[#>*\-\s]+/, '')
   const chars = [...line]
   return chars.length > 60 ? `${chars.slice(0, 59).join('')}…` : line
 }

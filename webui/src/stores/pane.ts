@@ -102,8 +102,7 @@ function step(answer: Answer, event: AnswerEvent): Answer {
     case 'replace':
       return {
         ...spoken(answer, event.at),
-        text: event.data.text ?? answer.text,
-        reasoning: event.data.reasoning ?? answer.reasoning,
+        text: event.data.text,
       }
     case 'done':
       return {

@@ -1,5 +1,7 @@
 /** A worker's facts in words: one line for its card, and a list for whoever wants to know. */
 import type { useI18n } from '../../composables/useI18n'
+import { displayUrl } from '../../api/url'
+import { workerName } from '../../stores/workers'
 import type { Worker } from '../../stores/workers'
 
 export interface Fact {
@@ -9,14 +11,14 @@ export interface Fact {
 
 type Translate = ReturnType<typeof useI18n>['t']
 
-export function summaryOf({ info }: Worker): string {
-  if (!info) return ''
-  const parts = [
-    shortModel(info.model),
-    info.quantization ?? info.dtype,
-    devicesOf(info.device_map),
-  ]
-  return parts.filter(Boolean).join(' · ')
+export function summaryOf(worker: Worker): string {
+  const { info, url } = worker
+  if (!info) return displayUrl(url)
+  const model = shortModel(info.model)
+  // A worker without another name is called like its model; once is enough.
+  const first = model && model !== workerName(worker) ? model : displayUrl(url)
+  const rest = [info.quantization ?? info.dtype, devicesOf(info.device_map)]
+  return [first, ...rest].filter(Boolean).join(' · ')
 }
 
 /** The last part of a path or of `owner/name`. */

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest'
+import { createFrameLoop } from '../../src/composables/frameLoop'
+
+/** Frames at 60 a second under our own clock. */
+function bench(cost: Record<string, number> = {}) {
+  let time = 1000
+  let next: (() => void) | null = null
+  const shown: [string, number][] = []
+  const loop = createFrameLoop({
+    now: () => time,
+    schedule: (run) => (next = run),
+    settle: () => Promise.resolve(),
+  })
+  return {
+    shown,
+    request: (key: string) =>
+      loop.request(key, () => {
+        shown.push([key, time])
+        time += cost[key] ?? 0
+      }),
+    cancel: loop.cancel,
+    async frame() {
+      time += 16
+      const run = next
+      next = null
+      run?.()
+      // The loop awaits once a pane.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+    },
+    idle: () => next === null,
+  }
+}
+
+describe('frame loop', () => {
+  it('shows a pane at most 20 times a second, however often it is asked', async () => {
+    const b = bench()
+    for (let n = 0; n < 63; n++) {
+      for (let token = 0; token < 5; token++) b.request('a')
+      await b.frame()
+    }
+    expect(b.shown.length).toBeGreaterThan(14)
+    expect(b.shown.length).toBeLessThanOrEqual(20)
+  })
+
+  it('shows the last request even when nothing follows, and then rests', async () => {
+    const b = bench()
+    b.request('a')
+    await b.frame()
+    b.request('a')
+    for (let n = 0; n < 6; n++) await b.frame()
+    expect(b.shown).toHaveLength(2)
+    expect(b.idle()).toBe(true)
+  })
+
+  it('stops a frame that is over its budget, and starves nobody', async () => {
+    const b = bench({ a: 10, b: 10, c: 10 })
+    for (let n = 0; n < 30; n++) {
+      for (const key of ['a', 'b', 'c']) b.request(key)
+      const before = b.shown.length
+      await b.frame()
+      expect(b.shown.length - before).toBeLessThanOrEqual(1)
+    }
+    const count = (key: string) => b.shown.filter(([shown]) => shown === key).length
+    const counts = ['a', 'b', 'c'].map(count)
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
+  })
+
+  it('forgets what is cancelled', async () => {
+    const b = bench()
+    b.request('a')
+    b.cancel('a')
+    await b.frame()
+    expect(b.shown).toEqual([])
+  })
+})

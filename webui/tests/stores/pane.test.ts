@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest'
+import type { StreamEvent } from '../../src/api/wire'
+import {
+  atRest,
+  emptyPane,
+  isBusy,
+  lastAnswer,
+  metricsOf,
+  reduce,
+  toMessages,
+} from '../../src/stores/pane'
+import type { PaneEvent, PaneState } from '../../src/stores/pane'
+
+const asked = { params: { rate: 5 }, system: null, at: 1000 }
+const send = (prompt: string): PaneEvent => ({ type: 'send', turnId: prompt, prompt, ...asked })
+const resend: PaneEvent = { type: 'resend', ...asked }
+const at = (time: number, event: StreamEvent): PaneEvent => ({ ...event, at: time })
+const start = at(1010, {
+  type: 'start',
+  data: { id: 'req_1', model: 'm', prompt_tokens: 4, queue_ms: 0, dropped_turns: 2 },
+})
+const delta = (text: string, time = 1100) => at(time, { type: 'delta', data: { text } })
+const done = (finish_reason: 'stop' | 'length' | 'cancelled' = 'stop') =>
+  at(2000, {
+    type: 'done',
+    data: {
+      finish_reason,
+      usage: { prompt_tokens: 4, completion_tokens: 7, cached_tokens: 0 },
+      timings: { queue_ms: 1, ttft_ms: 40, total_ms: 900, tokens_per_second: 8.5 },
+    },
+  })
+const fail = (code: string): PaneEvent => ({
+  type: 'fail',
+  failure: { message: `${code}!`, code },
+  at: 3000,
+})
+
+const run = (...events: PaneEvent[]) => events.reduce(reduce, emptyPane)
+const last = (pane: PaneState) => lastAnswer(pane)!
+
+describe('reduce', () => {
+  it('goes from waiting through the queue to done', () => {
+    const queued = (position: number) =>
+      at(1005, { type: 'queued', data: { id: 'req_1', position } })
+    expect(last(run(send('q')))).toMatchObject({ status: 'waiting', text: '', params: { rate: 5 } })
+    expect(last(run(send('q'), queued(2)))).toMatchObject({ status: 'queued', position: 2 })
+    expect(last(run(send('q'), queued(2), queued(1)))).toMatchObject({ position: 1 })
+    expect(last(run(send('q'), queued(1), start))).toMatchObject({
+      status: 'streaming',
+      position: null,
+      model: 'm',
+      droppedTurns: 2,
+    })
+    expect(last(run(send('q'), start, delta('He'), delta('llo'), done()))).toMatchObject({
+      status: 'done',
+      text: 'Hello',
+      finishReason: 'stop',
+      firstAt: 1100,
+      endedAt: 2000,
+    })
+  })
+
+  it('keeps reasoning apart, and replaces what it is told to replace', () => {
+    const think = at(1050, { type: 'delta', data: { reasoning: 'hm' } })
+    const replace = at(1200, { type: 'replace', data: { text: 'new' } })
+    const answer = last(run(send('q'), start, think, delta('old'), replace, delta('er')))
+    expect(answer).toMatchObject({ text: 'newer', reasoning: 'hm', firstAt: 1050 })
+  })
+
+  it('does not change the state it is given', () => {
+    const before = run(send('q'), start, delta('a'))
+    const copy = structuredClone(before)
+    reduce(before, delta('b'))
+    reduce(before, done())
+    expect(before).toEqual(copy)
+  })
+
+  it('keeps the text when something fails', () => {
+    const error = at(1200, { type: 'error', data: { message: 'no', code: 'out_of_memory' } })
+    expect(last(run(send('q'), start, delta('half'), error))).toMatchObject({
+      status: 'error',
+      text: 'half',
+      error: { code: 'out_of_memory' },
+      endedAt: 1200,
+    })
+    expect(last(run(send('q'), start, delta('half'), fail('connection_lost')))).toMatchObject({
+      status: 'error',
+      text: 'half',
+    })
+  })
+
+  it('calls an answer that the worker cancelled stopped', () => {
+    expect(last(run(send('q'), start, delta('half'), done('cancelled'))).status).toBe('stopped')
+  })
+
+  it('hears nothing after the end', () => {
+    const stopped = run(send('q'), start, delta('half'), { type: 'stop', at: 1200 })
+    expect(last(stopped)).toMatchObject({ status: 'stopped', text: 'half' })
+    for (const late of [delta('x'), done(), fail('x'), start]) {
+      expect(reduce(stopped, late)).toBe(stopped)
+    }
+  })
+
+  it('keeps the former text until a new attempt speaks', () => {
+    const broken = run(send('q'), start, delta('half'), fail('connection_lost'))
+    const again = reduce(broken, resend)
+    expect(last(again)).toMatchObject({ status: 'waiting', text: '', kept: { text: 'half' } })
+    expect(last(again).error).toBeNull()
+    expect(last([start, delta('new')].reduce(reduce, again))).toMatchObject({
+      text: 'new',
+      kept: null,
+    })
+    const failedAgain = [resend, fail('unreachable')].reduce(reduce, again)
+    expect(last(failedAgain)).toMatchObject({ text: 'half', kept: null, status: 'error' })
+    expect(last(reduce(again, { type: 'stop', at: 5 }))).toMatchObject({ text: 'half' })
+  })
+
+  it('clears, and has nothing to do in an empty pane', () => {
+    expect(run(send('q'), { type: 'clear' })).toEqual(emptyPane)
+    expect(reduce(emptyPane, delta('x'))).toBe(emptyPane)
+    expect(reduce(emptyPane, resend)).toBe(emptyPane)
+  })
+
+  it('gives the same pane when a recording is replayed', () => {
+    const recording = [send('q'), start, delta('a'), delta('b'), done(), send('r'), fail('x')]
+    expect(run(...recording)).toEqual(run(...recording))
+  })
+})
+
+describe('toMessages', () => {
+  it('is the whole conversation with the open question at the end', () => {
+    const pane = run(send('one'), start, delta('1'), done(), send('two'))
+    expect(toMessages(pane)).toEqual([
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: '1' },
+      { role: 'user', content: 'two' },
+    ])
+  })
+
+  it('leaves a turn without an answer out, and keeps a broken one', () => {
+    const pane = run(
+      send('one'),
+      fail('x'),
+      send('two'),
+      start,
+      delta('half'),
+      fail('x'),
+      send('3'),
+    )
+    expect(toMessages(pane).map(({ content }) => content)).toEqual(['two', 'half', '3'])
+  })
+
+  it('leaves the old answer out when it is asked for again', () => {
+    const pane = run(send('one'), start, delta('1'), done(), resend)
+    expect(toMessages(pane)).toEqual([{ role: 'user', content: 'one' }])
+  })
+})
+
+describe('metricsOf', () => {
+  it("takes the worker's times", () => {
+    expect(metricsOf(last(run(send('q'), start, delta('a'), done('length'))))).toEqual({
+      queueMs: 1,
+      ttftMs: 40,
+      totalMs: 900,
+      tokensPerSecond: 8.5,
+      tokens: 7,
+      finish: 'length',
+      measuredBy: 'worker',
+    })
+  })
+
+  it("falls back on the page's own", () => {
+    const stopped = last(run(send('q'), start, delta('a'), { type: 'stop', at: 1500 }))
+    expect(metricsOf(stopped)).toMatchObject({
+      ttftMs: 100,
+      totalMs: 500,
+      tokens: null,
+      finish: 'cancelled',
+      measuredBy: 'page',
+    })
+  })
+})
+
+describe('atRest', () => {
+  it('ends what was still running, with its text, and leaves the rest alone', () => {
+    const running = run(send('q'), start, delta('half'))
+    expect(last(atRest(running, 9))).toMatchObject({
+      status: 'error',
+      text: 'half',
+      error: { code: 'interrupted' },
+    })
+    expect(isBusy(last(atRest(running, 9)))).toBe(false)
+    const ended = run(send('q'), start, done())
+    expect(atRest(ended, 9)).toBe(ended)
+  })
+})
