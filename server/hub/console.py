@@ -4,6 +4,7 @@ On a terminal the loading models have progress bars at the bottom; elsewhere the
 tell how far they are.
 """
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
@@ -17,11 +18,11 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 class HubConsole:
-    """The terminal of one hub. A context manager: within it the progress bars are drawn."""
+    """The terminal of one hub. A context manager: after it, no bar is drawn any more."""
 
     def __init__(self, workers: tuple[ZooWorker, ...] = (), console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
-        self._width = max((len(worker.name) for worker in workers), default=0)
+        self._width = max((cell_len(worker.name) for worker in workers), default=0)
         self._colours = {
             worker.name: COLOURS[place % len(COLOURS)] for place, worker in enumerate(workers)
         }
@@ -37,7 +38,6 @@ class HubConsole:
         )
 
     def __enter__(self) -> "HubConsole":
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,8 +51,9 @@ class HubConsole:
         """A line that a worker wrote; what the bars show already is left out."""
         if self.console.is_terminal and line.startswith("loading: "):
             return
-        prefix = Text(f"{name:<{self._width}} │ ", style=self._colours.get(name, ""))
-        self.console.print(prefix + Text.from_ansi(line), soft_wrap=True)
+        space = " " * (self._width - cell_len(name))
+        prefix = (f"{name}{space} │ ", self._colours.get(name, ""))
+        self.console.print(Text.assemble(prefix, Text.from_ansi(line)), soft_wrap=True)
 
     def health(self, member: Member, before: Health) -> None:
         """A worker's health has changed."""
@@ -75,6 +76,8 @@ class HubConsole:
         """Draw, or move, the bar of a worker that loads."""
         progress = member.health.progress
         fraction = progress.fraction if progress else None
+        if not self._bars:
+            self._progress.start()
         if member.id not in self._bars:
             self._bars[member.id] = self._progress.add_task(
                 escape(member.name), total=None, stage=""
@@ -87,5 +90,8 @@ class HubConsole:
         )
 
     def _erase(self, member: Member) -> None:
-        if (bar := self._bars.pop(member.id, None)) is not None:
-            self._progress.remove_task(bar)
+        if (bar := self._bars.pop(member.id, None)) is None:
+            return
+        self._progress.remove_task(bar)
+        if not self._bars:
+            self._progress.stop()  # it would redraw nothing, ten times a second
