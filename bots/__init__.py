@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from bots.chatbot import ChatBot
+from bots.chatbot import ChatBot, Progress
 from bots.errors import ConfigError
 
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
@@ -75,6 +75,13 @@ def check_path(path: str) -> None:
     looks_local = path.startswith(("/", "./", "../", "~")) or path.endswith(".gguf")
     if (looks_local or path.count("/") > 1) and not Path(path).expanduser().exists():
         raise ConfigError(f"There is nothing at {path!r}.", param="pretrained-path")
+
+
+def fetch_builtin(progress: Progress) -> None:
+    """Have every form of the built-in model in the cache. Raises LoadError."""
+    from bots import builtin
+
+    builtin.fetch_all(progress)
 
 
 def _family_of(path: str) -> str:

@@ -194,10 +194,12 @@ class ChatBot(ABC):
     def prepare_text(self, prompt: str | Sequence[int], settings: BotSettings) -> Prepared:
         """Check a raw prompt: a text, or token ids that are used exactly as given.
 
-        Raises Unsupported where the bot takes no raw prompts, else as `prepare`.
+        Raises Unsupported where the bot takes no raw prompts, InvalidRequest as `prepare`.
         """
         if not self.token_prompts:
             raise Unsupported("This model answers conversations only.", param="prompt")
+        if not prompt:
+            raise InvalidRequest("prompt: it is empty.", param="prompt")
         inputs = self.get_input(prompt) if isinstance(prompt, str) else self.input_of_ids(prompt)
         return self._checked(self._settled(inputs, settings, 0))
 

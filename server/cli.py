@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bots import choose_bot
+from bots import choose_bot, fetch_builtin
 from bots.errors import BotError
 from server import logs
 from server.app import create_app
@@ -19,6 +19,8 @@ from server.config import load_config
 from server.hub.console import HubConsole
 from server.hub.run import up as run_hub
 from server.hub.zoo import load_zoo
+from server.schema import ProgressBody
+from server.serve import LoadProgress
 from server.serve import serve as run_worker
 from server.terminal import listing
 from server.terminal.chat import chat
@@ -221,6 +223,14 @@ def compare_command(
 def list_command(as_json: AsJson = False) -> None:
     """Show the model families and the model ids that need no --type."""
     listing.show(as_json=as_json)
+
+
+@app.command("fetch")
+def fetch_command() -> None:
+    """Get the built-in model, so that workers start without a download."""
+    show = LoadProgress()
+    fetch_builtin(lambda stage, done: show(ProgressBody(stage=stage, fraction=done)))
+    print("The built-in model is in place.")
 
 
 @app.command(hidden=True)

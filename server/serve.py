@@ -104,7 +104,7 @@ class WorkerServer(uvicorn.Server):
         if self._runner:
             self._runner.draining = True
         if self._signals > 1 or self._runner is None:
-            self.should_exit = True
+            self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: begin to drain when told to."""

@@ -1,0 +1,73 @@
+# What people type. `make help` lists it.
+
+PYTHON ?= python3
+# Another build of torch, for a GPU say: make demo TORCH='torch==2.13.0 --index-url <index>'
+TORCH ?= torch==2.13.0
+# More for pytest: make test ARGS='-k stream'
+ARGS ?=
+ZOO ?= configs/demo.yaml
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types fmt web web-modules bench clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv/installed ## Install, get the built-in model, start two workers and the page
+	$(BIN)/chatzoo fetch
+	$(BIN)/chatzoo up $(ZOO)
+
+test: .venv/tools web-modules web ## All tests, browser tests included
+	scripts/chromium
+	scripts/npm test
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/tools web-modules ## Style and import rules, Python and page
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	scripts/npm run lint
+	@! grep -n '"resolved"' webui/package-lock.json
+
+types: .venv/tools ## mypy, strict
+	$(BIN)/mypy
+
+fmt: .venv/tools web-modules ## Write the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	scripts/npm run format
+
+web: .venv/python web-modules server/hub/page/index.html ## Build the page
+
+server/hub/page/index.html: $(shell find webui -type f -not -path '*/node_modules/*')
+	scripts/npm run build
+
+web-modules: .venv/python webui/node_modules/.package-lock.json
+
+webui/node_modules/.package-lock.json: webui/package-lock.json
+	scripts/npm ci --no-audit --no-fund
+
+bench: .venv/tools ## Measure the cost of streaming; see docs/benchmarks.md
+	$(BIN)/python -m benchmarks.streams
+
+clean: ## Remove what was installed and built here
+	rm -rf .venv webui/node_modules server/hub/page build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "ChatZoo needs Python 3.11 or newer; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# torch first and by itself: left to pip, it would come with gigabytes of CUDA packages.
+.venv/installed: pyproject.toml hatch_build.py | .venv/python
+	$(BIN)/pip install $(TORCH)
+	$(BIN)/pip install -e '.[transformers,llamacpp]'
+	@touch $@
+
+.venv/tools: pyproject.toml | .venv/installed
+	$(BIN)/pip install -e '.[transformers,llamacpp,test,lint]'
+	@touch $@
