@@ -1,0 +1,97 @@
+"""Debian's Chromium for Playwright, and the page as a person uses it."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from server.hub.page import PAGE
+from tests.e2e.browser import ZooPage
+from tests.server.hub.conftest import Hub
+from tests.support import eventually
+
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+]
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """None: every test has a server of its own. The plugin's fixture warns under pytest 9."""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The browser of the system: Playwright's own would be downloaded from elsewhere."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.fail("The browser tests need Chromium: apt-get install chromium", pytrace=False)
+    return {**browser_type_launch_args, "executable_path": chromium, "args": CHROMIUM_FLAGS}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """One size, one language, one theme, wherever the tests run."""
+    return {
+        **browser_context_args,
+        "viewport": {"width": 1280, "height": 800},
+        "locale": "en-US",
+        "color_scheme": "light",
+    }
+
+
+@pytest.fixture
+def start_zoo(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
+    """Starts a hub with echo workers of these names, and waits until all are ready."""
+    built_page()
+    hubs: list[Hub] = []
+
+    def start(*names: str) -> Hub:
+        hub = Hub(tmp_path, [{"name": name, "type": "echo"} for name in names])
+        hubs.append(hub)
+        eventually(hub.all_ready, "ready workers", 60)
+        return hub
+
+    yield start
+    for hub in hubs:
+        hub.process.terminate()
+        hub.wait()
+
+
+@pytest.fixture
+def static_page() -> Iterator[str]:
+    """The built page from a plain file server; its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Not into the test's output."""
+
+    handler = partial(Quiet, directory=str(built_page()))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def built_page() -> Path:
+    """The folder that Vite built. Fails where it did not."""
+    if not (PAGE / "index.html").is_file():
+        pytest.fail("The page is not built: make web", pytrace=False)
+    return PAGE
+
+
+@pytest.fixture
+def zoo_page(page: Page) -> ZooPage:
+    """The page in a fresh browser profile, its console watched from the first moment."""
+    return ZooPage(page)
