@@ -38,16 +38,23 @@ app = typer.Typer(
 )
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version and leave, before a command is asked for."""
+    if wanted:
+        print(package_version())
+        raise typer.Exit()
+
+
 @app.callback()
 def chatzoo(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and leave.", is_eager=True, callback=show_version
+        ),
     ] = False,
 ) -> None:
     """Compare chat models side by side on your own machine."""
-    if version:
-        print(package_version())
-        raise typer.Exit()
 
 
 MODEL, NET, LIMITS, OTHER = "Model", "Address and access", "Limits", "Process"

@@ -28,7 +28,9 @@ LONGEST_DELAY = 30.0
 HEALTHY_AFTER = 60.0
 MARGIN = 5.0
 WRONG_USAGE = 2
-"""The exit code of a worker whose options cannot work; starting it again changes nothing."""
+"""The exit code of a worker whose options cannot work; starting it again changes nothing.
+
+Of a worker that was started again it says something else: that its port is taken for now."""
 
 OnLine = Callable[[str, str], None]
 """Called with a worker's name and a line that it wrote."""
@@ -134,7 +136,7 @@ class Supervisor:
                 code, error = await self._run_once(keeper)
                 if keeper.leave.is_set():
                     break
-                if code == WRONG_USAGE:
+                if code == WRONG_USAGE and not member.health.restarts:
                     self.registry.update(member, state="failed", progress=None, error=error)
                     await keeper.leave.wait()
                     break

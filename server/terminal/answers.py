@@ -9,7 +9,8 @@ def figures(answer: Answer) -> str:
     """`42 tokens · 31.2 tokens/s · first after 0.12 s · 1.4 s · length`, what is known of it."""
     found: list[str] = []
     if answer.usage is not None:
-        found.append(f"{answer.usage.completion_tokens} tokens")
+        count = answer.usage.completion_tokens
+        found.append("1 token" if count == 1 else f"{count} tokens")
     if answer.timings is not None:
         if answer.timings.tokens_per_second is not None:
             found.append(f"{answer.timings.tokens_per_second:.1f} tokens/s")
