@@ -5,6 +5,7 @@ prompt is the business of the families that subclass it. Remote code stays off u
 pickled weights are read with `weights_only`.
 """
 
+import pickle
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -25,6 +27,18 @@ from bots.errors import InvalidRequest, LoadError, OutOfMemory
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
+
+_LOADING_FAILS = (
+    OSError,
+    ValueError,
+    KeyError,
+    ImportError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+"""What transformers raises for files that are missing, cut, of another kind or too large."""
 
 
 class TransformersSettings(SamplingSettings):
@@ -151,7 +165,7 @@ class TransformersChatBot(ChatBot):
         previous = transformers_logging.set_tqdm_hook(lambda _, args, kw: self._bar()(*args, **kw))
         try:
             yield
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except _LOADING_FAILS as error:
             if _is_out_of_memory(error):
                 raise LoadError(f"There is not enough memory for {path!r}.") from error
             reason = str(error).strip().partition("\n")[0]
@@ -266,13 +280,21 @@ def _watched(report: Callable[[str, float | None], None]) -> type[tqdm]:
     class Watched(tqdm):  # type: ignore[misc]
         """tqdm without a terminal."""
 
+        monitor_interval = 0  # no thread of tqdm's own
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)  # huggingface_hub's own
-            super().__init__(*args, **{**kwargs, "disable": False, "gui": True})
+            super().__init__(*args, **{**kwargs, "disable": False})
 
         def display(self, *args: Any, **kwargs: Any) -> None:
             """Report and draw nothing."""
             done = self.n / self.total if self.total else None
             report((self.desc or "loading").rstrip(": ").lower(), done)
+
+        def close(self) -> None:
+            """Report the end, which may have come sooner than the next drawing."""
+            if not self.disable:
+                self.display()
+            self.disable: bool = True
 
     return Watched

@@ -131,7 +131,7 @@ def test_settings_of_one_request_never_reach_another(moods: list[str]) -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
-        FedBot.Settings().mood = "x"
+        FedBot.Settings().mood = "x"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""Text comes out whole: never half a character, never another text than that of all ids."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bots.engine.detokenizer import Detokenizer
+
+HARD = [
+    "你好，世界！",
+    "🙂👨‍👩‍👧‍👦🇨🇳",
+    "naïve café",
+    "e\u0301 combining",
+    " leading blank",
+    "a\n\n  b",
+    "𠜎𠜱",
+    "العربية",
+    "हिन्दी",
+]
+TEXT = st.one_of(st.sampled_from(HARD), st.text(max_size=30))
+
+
+class Slow:
+    """The same tokenizer without its Rust side, as a SentencePiece one of old would be."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.decode = tokenizer.decode
+
+
+def pieces(reader: Detokenizer, chunks: Sequence[Sequence[int]]) -> list[str]:
+    return [reader.add(chunk) for chunk in chunks]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=TEXT)
+def test_one_id_at_a_time_gives_the_text_and_no_broken_character(
+    tiny_tokenizer: Any, fast: bool, text: str
+) -> None:
+    ids = tiny_tokenizer.encode(text)
+    reader = Detokenizer(tiny_tokenizer if fast else Slow(tiny_tokenizer))
+    got = pieces(reader, [[one] for one in ids])
+    assert "".join(got) == text
+    if "\ufffd" not in text:
+        assert all("\ufffd" not in piece for piece in got)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=TEXT, cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_any_chunking_gives_the_same_text(
+    tiny_tokenizer: Any, fast: bool, text: str, cuts: list[int]
+) -> None:
+    ids = tiny_tokenizer.encode(text)
+    ends = sorted({min(cut, len(ids)) for cut in cuts} | {len(ids)})
+    chunks = [ids[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    reader = Detokenizer(tiny_tokenizer if fast else Slow(tiny_tokenizer))
+    assert "".join(pieces(reader, chunks)) == text
+
+
+def test_every_cut_inside_a_character_waits(tiny_tokenizer: Any) -> None:
+    ids = tiny_tokenizer.encode("👨‍👩‍👧‍👦")
+    assert len(ids) > 4
+    got = pieces(Detokenizer(tiny_tokenizer), [[one] for one in ids])
+    assert "".join(got) == "👨‍👩‍👧‍👦"
+    assert "" in got
+    assert all("\ufffd" not in piece for piece in got)
+
+
+def test_special_tokens_are_left_out_unless_wanted(tiny_tokenizer: Any) -> None:
+    ids = tiny_tokenizer.encode("a</s>b")
+    assert Detokenizer(tiny_tokenizer).add(ids) == "ab"
+    assert Detokenizer(tiny_tokenizer, skip_special_tokens=False).add(ids) == "a</s>b"
+
+
+def test_an_unfinished_character_at_the_end_is_not_shown(tiny_tokenizer: Any) -> None:
+    ids = tiny_tokenizer.encode("a🙂")
+    assert Detokenizer(tiny_tokenizer).add(ids[:-1]) == "a"
