@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from server.config import WorkerConfig
+from server.hub.supervisor import MARGIN
 from server.hub.zoo import load_zoo
 from tests.docs.pages import ROOT, read
 
@@ -103,9 +105,6 @@ def test_what_an_image_must_not_hold_is_ignored(secret_or_heavy: str) -> None:
 
 
 def test_compose_waits_longer_than_a_worker_drains() -> None:
-    from server.config import WorkerConfig
-    from server.hub.supervisor import MARGIN
-
     drains = WorkerConfig.model_fields["drain_timeout"].default + MARGIN
     assert int(SERVICE["stop_grace_period"].removesuffix("s")) > drains
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import typer
 
 from server.cli import app
 from server.config import WorkerConfig
+from server.hub.zoo import load_zoo
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose, read
 
 ENGLISH, CHINESE = read("README.md"), read("README.zh-CN.md")
@@ -102,8 +104,6 @@ def test_make_targets_exist() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_and_flags_exist(path: Path) -> None:
-    import typer
-
     group = typer.main.get_command(app)
     known = group.commands  # type: ignore[attr-defined]
     for words in commands(path):
@@ -119,6 +119,23 @@ def test_commands_and_flags_exist(path: Path) -> None:
         assert flags <= options, words
 
 
+def test_every_command_is_in_both_readmes() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        if not command.hidden:
+            assert f"chatzoo {name}" in ENGLISH, name
+            assert f"chatzoo {name}" in CHINESE, name
+
+
+def test_every_environment_variable_is_in_the_reference() -> None:
+    sources = [ROOT / "hatch_build.py", *(ROOT / "bots").rglob("*.py")]
+    sources += (ROOT / "server").rglob("*.py")
+    reference = read("docs/protocol.md")
+    for path in sources:
+        for name in re.findall(r'"(CHATZOO_[A-Z_]*[A-Z])"', path.read_text("utf-8")):
+            assert f"`{name}`" in reference, f"{name} of {path.name}"
+
+
 def test_extras_of_the_install_command_exist() -> None:
     project = tomllib.loads(read("pyproject.toml"))["project"]
     for extras in re.findall(r"pip install '\.\[([\w,]+)\]'", ENGLISH):
@@ -126,8 +143,6 @@ def test_extras_of_the_install_command_exist() -> None:
 
 
 def test_zoo_files_of_the_pages_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from server.hub.zoo import load_zoo
-
     monkeypatch.chdir(tmp_path)
     zoos = [one for path in PAGES for one in blocks(path.read_text("utf-8"), "yaml")]
     read_ones = 0
