@@ -21,7 +21,7 @@ class HubConsole:
     """The terminal of one hub. A context manager: after it, no bar is drawn any more."""
 
     def __init__(self, workers: tuple[ZooWorker, ...] = (), console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or Console(highlight=False, emoji=False)
         self._width = max((cell_len(worker.name) for worker in workers), default=0)
         self._colours = {
             worker.name: COLOURS[place % len(COLOURS)] for place, worker in enumerate(workers)

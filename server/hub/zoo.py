@@ -87,11 +87,10 @@ class ZooWorker:
 
     def environment(self) -> dict[str, str]:
         """What the worker's process finds beyond the hub's own environment."""
-        ours = {"OMP_NUM_THREADS": str(self.threads), "CHATZOO_LOG_FORMAT": "console"}
-        if "threads" in self.given:
-            ours.pop("OMP_NUM_THREADS")
-        found = {name: value for name, value in ours.items() if name not in os.environ}
-        found |= {"PYTHONUNBUFFERED": "1", **self.env}
+        found = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
+        if "CHATZOO_LOG_FORMAT" not in os.environ:
+            found["CHATZOO_LOG_FORMAT"] = "console"
+        found |= self.env
         if self.options.api_key is not None:
             found["CHATZOO_API_KEY"] = self.options.api_key.get_secret_value()
         return found
@@ -131,8 +130,14 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _threads_in(environment: Mapping[str, str]) -> int | None:
+    """What OMP_NUM_THREADS says; it may list numbers for nested regions, too."""
+    first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
 def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
-    threads = max(1, available_cores() // max(1, len(file.workers)))
+    share = max(1, available_cores() // max(1, len(file.workers)))
     entries: list[tuple[dict[str, Any], dict[str, str]]] = []
     for number, raw in enumerate(file.workers, 1):
         with _told_where(path, number):
@@ -143,7 +148,7 @@ def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
     for number, (entry, env) in enumerate(entries, 1):
         with _told_where(path, number):
             given = frozenset(entry)
-            defaults = {"host": file.host, "threads": threads}
+            defaults = {"host": file.host, "threads": _threads_in(os.environ | env) or share}
             if "port" not in entry:
                 defaults["port"] = next(free)
             options = _options(defaults | entry, origins)

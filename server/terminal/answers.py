@@ -1,8 +1,19 @@
-"""How answers look in a terminal: their figures in one line, an error in one line."""
+"""How answers look in a terminal: harmless, their figures in one line, an error in one line."""
 
 from rich.markup import escape
 
 from server.client import Answer, WorkerError
+
+_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+_CONTROLS |= {127: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+
+
+def harmless(text: str) -> str:
+    """A text from elsewhere with its control characters made visible.
+
+    A terminal obeys them: a model, or who wrote its prompt, could rename or remap it.
+    """
+    return text.translate(_CONTROLS)
 
 
 def figures(answer: Answer) -> str:
@@ -24,4 +35,4 @@ def figures(answer: Answer) -> str:
 
 def failure(error: WorkerError) -> str:
     """An error in rich's markup."""
-    return f"[red]{escape(error.message)}[/]"
+    return f"[red]{escape(harmless(error.message))}[/]"

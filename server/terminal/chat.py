@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from bots.errors import ConfigError
 from server.client import Answer, WorkerClient, WorkerError
-from server.terminal.answers import failure, figures
+from server.terminal.answers import failure, figures, harmless
 from server.terminal.settings import settings_for
 
 PROMPT = "› "
@@ -53,9 +53,13 @@ class Printer:
             self._write("\n")
 
     def _write(self, text: str, style: str = "") -> None:
-        self._console.print(
-            text, style=style, end="", markup=False, highlight=False, soft_wrap=True
-        )
+        if self._console.is_terminal:
+            text = harmless(text)
+        if style:
+            self._console.print(text, style=style, end="", markup=False, soft_wrap=True)
+        else:  # untouched: rich would make spaces of tabs
+            self._console.file.write(text)
+            self._console.file.flush()
 
 
 class Conversation:
@@ -110,7 +114,7 @@ def chat(
     The exit code: 0, or 1 when the last prompt could not be answered. `read` asks for a line, as
     `input` does. Raises ConfigError for a wrong URL or unknown settings.
     """
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, emoji=False)
     try:
         client = WorkerClient(url, api_key)
     except ValueError as error:
@@ -138,7 +142,7 @@ async def _greet(
         raise ConfigError(f"{info['name']} has no setting {unknown[0]!r}. It has: {known}.")
     if console.is_terminal and sys.stdin.isatty():
         console.print(
-            f"[bold]{escape(str(info['name']))}[/] at {client.url}"
+            f"[bold]{escape(harmless(str(info['name'])))}[/] at {client.url}"
             "  [dim]clear: begin anew · stop or Ctrl-D: end · Ctrl-C: stop an answer[/]"
         )
     return params

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bots.errors import ConfigError
 from server.client import Answer, WorkerClient, WorkerError
-from server.terminal.answers import failure, figures
+from server.terminal.answers import failure, figures, harmless
 from server.terminal.settings import settings_for
 
 FRAMES_A_SECOND = 12
@@ -66,7 +66,7 @@ def compare(
     The exit code: 1 if any worker failed. Raises ConfigError for a wrong URL, and for a setting
     that no worker has.
     """
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, emoji=False)
     return asyncio.run(_compare(urls, prompt, api_key, system, settings, as_json, console))
 
 
@@ -114,7 +114,7 @@ async def _open(stack: AsyncExitStack, url: str, api_key: str | None) -> Pane:
 async def _introduce(pane: Pane, settings: Mapping[str, Any]) -> None:
     """Learn the worker's name and settings."""
     try:
-        pane.name = str((await pane.client.info())["name"])
+        pane.name = harmless(str((await pane.client.info())["name"]))
         pane.params, pane.left_out = await settings_for(pane.client, settings)
     except WorkerError as error:
         pane.error = error
@@ -163,12 +163,17 @@ def columns(panes: Sequence[Pane], console: Console, *, tail: bool) -> Renderabl
 
 def _panel(pane: Pane, console: Console, width: int, tail: bool) -> Panel:
     answer = pane.answer
-    text = Text(answer.reasoning + ("\n\n" if answer.reasoning else ""), style="dim italic")
-    text.append(answer.text, style="not dim not italic")
+    text = Text(harmless(answer.reasoning), style="dim italic")
+    text.append("\n\n" if answer.reasoning else "")
+    text.append(harmless(answer.text), style="not dim not italic")
     if tail:
         lines = text.wrap(console, width - 4)
         text = Text("\n").join(lines[-max(3, console.height - FRAME_LINES) :])
-    return Panel(Group(text, Text.from_markup(_status(pane))), title=escape(pane.name), width=width)
+    return Panel(
+        Group(text, Text.from_markup(_status(pane), emoji=False)),
+        title=Text(pane.name),
+        width=width,
+    )
 
 
 def _status(pane: Pane) -> str:
@@ -191,6 +196,6 @@ async def _one_by_one(
     for pane, task in zip(panes, tasks, strict=True):
         await task
         console.print(f"## {pane.name}", markup=False, soft_wrap=True)
-        console.print(pane.answer.text, markup=False, soft_wrap=True)
+        console.file.write(f"{pane.answer.text}\n")  # untouched: rich would make spaces of tabs
         console.print(_status(pane), soft_wrap=True)
         console.print()

@@ -168,6 +168,13 @@ def test_an_answer_that_changes_is_printed_anew() -> None:
     assert printed(console) == ("hm\n\nThe cat\n(changed, so here is all of it again)\nA cat\n")
 
 
+def test_what_a_model_writes_does_not_command_the_terminal() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, emoji=False)
+    printer = Printer(console)
+    printer.show(Answer(text="[bold]:cat: \x1b]0;title\x07 \x9b2J\ttab"))
+    assert printed(console) == "[bold]:cat: ␛]0;title␇ \ufffd2J\ttab"
+
+
 # -- compare ---------------------------------------------------------------------------------------
 
 
@@ -180,7 +187,7 @@ def test_side_by_side(open_worker: str) -> None:
     final = printed(console).splitlines()
     assert any(line.count("hello there") == 2 for line in final)
     assert any(line.count("Open") == 2 for line in final)
-    assert any(line.count("2 tokens") == 2 for line in final)
+    assert any(line.count("│ 2 tokens ·") == 2 for line in final)
 
 
 def test_plain_text_where_there_is_no_terminal(open_worker: str) -> None:

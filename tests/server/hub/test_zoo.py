@@ -97,17 +97,19 @@ def test_cores_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     workers:
       - {type: echo, name: a}
       - {type: echo, name: b, threads: 3}
-      - {type: echo, name: c, env: {OMP_NUM_THREADS: 2, TOKEN: x}}
+      - {type: echo, name: c, env: {OMP_NUM_THREADS: 1, TOKEN: x}}
       - {type: echo, name: d}
     """
     a, b, c, _ = read(tmp_path, text).workers
     assert after("--threads", a.arguments()) == "2"
     assert a.environment()["OMP_NUM_THREADS"] == "2"
     assert after("--threads", b.arguments()) == "3"
-    assert c.environment()["OMP_NUM_THREADS"] == "2"
-    assert c.environment()["TOKEN"] == "x"
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert "OMP_NUM_THREADS" not in read(tmp_path, text).workers[0].environment()
+    assert b.environment()["OMP_NUM_THREADS"] == "3"
+    assert c.environment() == a.environment() | {"OMP_NUM_THREADS": "1", "TOKEN": "x"}
+    assert after("--threads", c.arguments()) == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "7,2")
+    a, b, c, _ = read(tmp_path, text).workers
+    assert [worker.threads for worker in (a, b, c)] == [7, 3, 1]
 
 
 def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
