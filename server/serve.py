@@ -30,8 +30,8 @@ def serve(config: WorkerConfig) -> None:
     if config.threads:
         # Read by the numeric libraries when they are imported, which is later.
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
+    check_path(config.pretrained_path)  # first: choosing a bot imports its library, for seconds
     bot_class = choose_bot(config.pretrained_path, family=config.type, bot=config.bot)
-    check_path(config.pretrained_path)
     logs.configure(config.log_level, config.log_format)
     bound = bind(config.host, config.port)
     port = bound.getsockname()[1]
