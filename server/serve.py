@@ -54,6 +54,7 @@ def bind(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(2048)  # from now on callers wait instead of being refused
     except OSError as error:
         bound.close()
         raise ConfigError(

@@ -1,0 +1,1 @@
+"""What measures. Run by `make bench`; results are in docs/benchmarks.md."""
