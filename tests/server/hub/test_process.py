@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from server.hub.process import MAX_LINE, Child, Lines, start_child
+from tests.support import run_async
 
 
 def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
@@ -19,7 +20,7 @@ def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
             child.kill()
             await child.wait()
 
-    asyncio.run(main())
+    run_async(main())
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

@@ -13,6 +13,7 @@ from server.hub import supervisor as module
 from server.hub.registry import Member, Registry
 from server.hub.supervisor import Backoff, Supervisor, told, worker_command
 from server.hub.zoo import ZooWorker
+from tests.support import run_async
 
 
 def test_delays_double_up_to_half_a_minute() -> None:
@@ -63,7 +64,7 @@ def supervise(
                 await use(supervisor, member)
                 await supervisor.stop()
 
-    asyncio.run(main())
+    run_async(main())
     return lines, restarts
 
 
