@@ -6,10 +6,10 @@ second one stops at once.
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
 
 import uvicorn
@@ -23,6 +23,9 @@ from server.app import create_app
 from server.config import WorkerConfig
 from server.schema import ProgressBody
 from server.stream import Runner
+
+PARTING_SECONDS = 5
+"""How long a worker without a parent may take to end in good order."""
 
 
 def serve(config: WorkerConfig) -> None:
@@ -40,7 +43,7 @@ def serve(config: WorkerConfig) -> None:
     print(f"{config.display_name}: http://{config.host}:{port}", file=sys.stderr, flush=True)
     server = WorkerServer(app, config)
     if config.exit_on_stdin_eof:
-        threading.Thread(target=_stop_at_eof, daemon=True).start()
+        threading.Thread(target=_stop_at_eof, args=[server], daemon=True).start()
     server.run(sockets=[bound])
     # A thread that still loads the model must not hold up the end of the process.
     sys.stderr.flush()
@@ -158,9 +161,13 @@ class LoadProgress:
             self._stage = ""
 
 
-def _stop_at_eof() -> None:
-    """End this process when its parent is gone: nobody else holds the other end of the pipe."""
+def _stop_at_eof(server: WorkerServer) -> None:
+    """End this process when its parent is gone: nobody else holds the other end of the pipe.
+
+    No signal is used: two that follow each other closely arrive as one, and one only drains.
+    """
     while sys.stdin.buffer.read(4096):
         pass
-    for _ in range(2):  # the second makes the first not wait for running answers
-        os.kill(os.getpid(), signal.SIGTERM)
+    server.should_exit = server.force_exit = True
+    time.sleep(PARTING_SECONDS)
+    os._exit(1)  # something holds up the event loop

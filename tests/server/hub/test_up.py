@@ -22,6 +22,11 @@ from tests.support import eventually, free_port
 
 StartHub = Callable[..., Hub]
 
+LONG = {
+    "messages": [{"role": "user", "content": "word " * 2000}],
+    "params": {"rate": 20, "max_new_tokens": 2000},
+}
+
 
 def fetch(url: str) -> str:
     with urllib.request.urlopen(url, timeout=5) as response:
@@ -70,20 +75,18 @@ def test_ctrl_c_while_workers_start(start_hub: StartHub) -> None:
 def test_workers_do_not_outlive_a_killed_hub(start_hub: StartHub) -> None:
     hub = start_hub("One", "Two")
     eventually(hub.all_ready, "ready workers")
-    hub.process.kill()
-    hub.wait()
-    eventually(hub.nothing_left, "the end of all workers")
+    with httpx.stream("POST", f"{hub.workers()[0]['url']}/generate", json=LONG) as answer:
+        assert "start" in next(answer.iter_text())
+        hub.process.kill()
+        hub.wait()
+        eventually(hub.nothing_left, "the end of all workers")
 
 
 def test_running_answers_finish_but_not_when_asked_twice(start_hub: StartHub) -> None:
     hub = start_hub("One")
     eventually(hub.all_ready, "ready workers")
     url = hub.workers()[0]["url"]
-    body = {
-        "messages": [{"role": "user", "content": "word " * 2000}],
-        "params": {"rate": 20, "max_new_tokens": 2000},
-    }
-    with httpx.stream("POST", f"{url}/generate", json=body, timeout=30) as answer:
+    with httpx.stream("POST", f"{url}/generate", json=LONG, timeout=30) as answer:
         pieces = answer.iter_text()
         assert "start" in next(pieces)
         hub.process.terminate()
