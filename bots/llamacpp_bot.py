@@ -92,8 +92,8 @@ class LlamaCppChatBot(ChatBot):
             path,
             self._header,
             self._folder / "llama.sock",  # llama.cpp knows a socket by this ending
-            slots=self.max_running,
-            devices=self.config.devices,
+            self.max_running,
+            self.config,
         )
         try:
             self._server = xllamacpp.Server(params)
@@ -131,7 +131,7 @@ class LlamaCppChatBot(ChatBot):
 
     # -- prompts ---------------------------------------------------------------------------------
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         """What the file's template makes of the messages, up to where the answer begins.
 
         A begin token is not in it: `get_input` adds the one that the file asks for.

@@ -9,6 +9,7 @@ from typing import Any
 
 from bots.errors import LoadError
 from bots.gguf_header import GgufHeader
+from bots.settings import BotConfig
 
 _MIB = 1 << 20
 _CACHE_FLOOR = 768 * _MIB
@@ -31,7 +32,7 @@ def binding() -> Any:
 
 
 def parameters(
-    xllamacpp: Any, path: str, header: GgufHeader, socket: Path, *, slots: int, devices: str
+    xllamacpp: Any, path: str, header: GgufHeader, socket: Path, slots: int, config: BotConfig
 ) -> Any:
     """The parameters of a server that listens on a Unix socket only and says errors only."""
     params = xllamacpp.CommonParams()
@@ -43,8 +44,8 @@ def parameters(
     params.verbosity = 1  # above it, llama.cpp writes lines for every request
     params.prefill_assistant = False  # a last turn of the assistant is a turn like any other
     params.warmup = False
-    params.cpuparams.n_threads = thread_count()
-    on_gpu = _place(xllamacpp, params, devices)
+    params.cpuparams.n_threads = thread_count(config.threads)
+    on_gpu = _place(xllamacpp, params, config.devices)
     params.fit_params = on_gpu
     params.n_parallel = slots
     params.kv_unified = False  # else one long conversation could take the room of all
@@ -55,11 +56,13 @@ def parameters(
     return params
 
 
-def thread_count() -> int:
-    """`CHATZOO_THREADS`, else `OMP_NUM_THREADS`, else the cores that this process may use.
+def thread_count(chosen: int | None = None) -> int:
+    """The chosen number, else `CHATZOO_THREADS`, `OMP_NUM_THREADS`, or the cores we may use.
 
     Raises LoadError for a value that is no positive number.
     """
+    if chosen is not None:
+        return chosen
     for name in ("CHATZOO_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "").partition(",")[0].strip()
         if value:

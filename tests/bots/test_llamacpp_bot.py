@@ -26,7 +26,7 @@ LONG = "The quick brown fox jumps over the lazy dog. " * 150
 def _one_thread() -> Iterator[None]:
     """Threads that wait for one another crawl where cores are shared, as on test machines."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHATZOO_THREADS", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 
@@ -185,7 +185,7 @@ def test_prompt_and_ids_are_those_of_transformers(
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(builtin_folder)
-    prompt = bot.get_prompt([Message(role, content) for role, content in turns])
+    prompt = bot.get_prompt([Message(role, content) for role, content in turns], GREEDY)
     assert prompt == tokenizer.apply_chat_template(
         [{"role": role, "content": content} for role, content in turns],
         tokenize=False,
@@ -197,7 +197,7 @@ def test_prompt_and_ids_are_those_of_transformers(
 @pytest.mark.model
 def test_a_prompt_may_be_ids(bot: LlamaCppChatBot) -> None:
     """The same ids give the same answer as the text they came from."""
-    prompt = bot.get_prompt(HELLO)
+    prompt = bot.get_prompt(HELLO, GREEDY)
     ids = bot.get_input(prompt).token_ids
     assert ids is not None
     by_ids = bot.run(bot.prepare_text(ids, GREEDY))

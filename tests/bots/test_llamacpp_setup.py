@@ -8,6 +8,7 @@ import pytest
 from bots.errors import LoadError
 from bots.gguf_header import GgufHeader
 from bots.llamacpp_setup import available_memory, binding, context_for, parameters, thread_count
+from bots.settings import BotConfig
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -51,12 +52,13 @@ def test_a_file_that_says_nothing_gets_a_usual_context() -> None:
 
 
 def test_threads_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours first, then OpenMP's, then the cores."""
+    """The option first, then our variable, then OpenMP's, then the cores."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
     monkeypatch.delenv("CHATZOO_THREADS", raising=False)
     assert thread_count() == 3
     monkeypatch.setenv("CHATZOO_THREADS", "5")
     assert thread_count() == 5
+    assert thread_count(2) == 2
     monkeypatch.setenv("CHATZOO_THREADS", "many")
     with pytest.raises(LoadError, match="CHATZOO_THREADS='many'"):
         thread_count()
@@ -86,8 +88,8 @@ def make(devices: str = "auto", slots: int = 4) -> Any:
         "m.gguf",
         header(1024),
         Path("/run/x/llama.sock"),
-        slots=slots,
-        devices=devices,
+        slots,
+        BotConfig(devices=devices, threads=3),
     )
 
 
@@ -96,6 +98,7 @@ def test_the_server_listens_on_the_socket_only_and_is_quiet() -> None:
     params = make()
     assert params.hostnames == ["/run/x/llama.sock"]
     assert params.verbosity == 1
+    assert params.cpuparams.n_threads == 3
     assert params.ui is False
     assert (params.n_parallel, params.n_ctx, params.kv_unified) == (4, 4 * 1024, False)
 
@@ -138,7 +141,9 @@ class FakeBinding:
 
 def test_gpus_are_chosen_by_number() -> None:
     """The other ones get no share of the layers."""
-    params = parameters(FakeBinding, "m.gguf", header(1024), Path("/x.sock"), slots=1, devices="1")
+    params = parameters(
+        FakeBinding, "m.gguf", header(1024), Path("/x.sock"), 1, BotConfig(devices="1")
+    )
     assert params.main_gpu == 1
     assert list(params.tensor_split[:3]) == [0.0, 1.0, 0.0]
     assert params.n_batch == 512
