@@ -2,7 +2,7 @@
 
 A model is a subclass. Its hooks run in the order of a request:
 
-    get_prompt(messages) → get_input(prompt) → generate(inputs, settings, stop)
+    get_prompt(messages, settings) → get_input(prompt) → generate(inputs, settings, stop)
                          → get_response(step, inputs) → process_response(text)
 
 The server calls `load`, `prepare`, `prepare_text`, `run`, `info`; it never calls a hook. All hooks
@@ -115,16 +115,16 @@ class ChatBot(ABC):
         """Read the weights; once. Call `self.progress`. Raises LoadError."""
 
     @abstractmethod
-    def get_prompt(self, messages: Sequence[Message]) -> str:
-        """The exact text for the model. Pure: the same messages give the same text."""
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        """The exact text for the model. Pure: the same arguments give the same text."""
 
     def get_input(self, prompt: str) -> Inputs:
         """What `generate` needs for this prompt, e.g. token ids."""
         return Inputs(prompt)
 
-    def encode_messages(self, messages: Sequence[Message]) -> Inputs:
+    def encode_messages(self, messages: Sequence[Message], settings: BotSettings) -> Inputs:
         """Messages to inputs. Override it only when a text alone cannot carry the prompt."""
-        return self.get_input(self.get_prompt(messages))
+        return self.get_input(self.get_prompt(messages, settings))
 
     def extra_settings(self) -> dict[str, object]:
         """Settings that the model fixes (stop ids, say), whatever the request asks for."""
@@ -182,11 +182,10 @@ class ChatBot(ABC):
         """
         if not any(message.role == "user" for message in messages):
             raise InvalidRequest("There is no user message to answer.", param="messages")
-        kept = list(messages)
+        kept, fixed = list(messages), self._fixed(settings)
         while True:
-            prepared = self._settled(
-                self.encode_messages(kept), settings, len(messages) - len(kept)
-            )
+            inputs = self.encode_messages(kept, fixed)
+            prepared = Prepared(inputs, fixed, len(messages) - len(kept))
             if not self.trims_history or self._fits(prepared) or not _drop_oldest(kept):
                 return self._checked(prepared)
 
@@ -201,7 +200,11 @@ class ChatBot(ABC):
         if not prompt:
             raise InvalidRequest("prompt: it is empty.", param="prompt")
         inputs = self.get_input(prompt) if isinstance(prompt, str) else self.input_of_ids(prompt)
-        return self._checked(self._settled(inputs, settings, 0))
+        try:
+            return self._checked(Prepared(inputs, self._fixed(settings)))
+        except ContextLengthExceeded as error:
+            error.param = "prompt"
+            raise
 
     def input_of_ids(self, token_ids: Sequence[int]) -> Inputs:
         """Inputs of a prompt given as ids; for bots with `token_prompts`. Raises InvalidRequest."""
@@ -265,10 +268,9 @@ class ChatBot(ABC):
             inside_reasoning=bool(tags and prepared.inputs.prompt.rstrip().endswith(tags[0])),
         )
 
-    def _settled(self, inputs: Inputs, settings: BotSettings, dropped: int) -> Prepared:
+    def _fixed(self, settings: BotSettings) -> BotSettings:
         """The final settings: defaults, then the request's, then the model's own."""
-        fixed = settings.model_copy(update=self.extra_settings())
-        return Prepared(inputs, fixed, dropped)
+        return settings.model_copy(update=self.extra_settings())
 
     def _fits(self, prepared: Prepared) -> bool:
         context, prompt = self.info().context_length, prepared.prompt_tokens

@@ -51,7 +51,7 @@ class EchoBot(ChatBot):
         """Nothing to load."""
         self.progress("ready", 1.0)
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         """The last user message."""
         return next(m.content for m in reversed(messages) if m.role == "user")
 

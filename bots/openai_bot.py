@@ -114,13 +114,13 @@ class OpenAIChatBot(ChatBot):
 
     # -- prompts ---------------------------------------------------------------------------------
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         """The messages as JSON, which is what is sent; only the endpoint knows the text."""
         return json.dumps(_as_sent(messages), ensure_ascii=False, indent=1)
 
-    def encode_messages(self, messages: Sequence[Message]) -> MessageInputs:
+    def encode_messages(self, messages: Sequence[Message], settings: BotSettings) -> MessageInputs:
         """The messages themselves."""
-        return MessageInputs(self.get_prompt(messages), messages=_as_sent(messages))
+        return MessageInputs(self.get_prompt(messages, settings), messages=_as_sent(messages))
 
     # -- answering -------------------------------------------------------------------------------
 

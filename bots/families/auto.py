@@ -6,6 +6,7 @@ from jinja2 import TemplateError
 
 from bots.errors import InvalidRequest, LoadError
 from bots.events import Message
+from bots.settings import BotSettings
 from bots.transformers_bot import TransformersChatBot
 
 
@@ -23,7 +24,7 @@ class AutoBot(TransformersChatBot):
                 " not known. Name the family with --type; `chatzoo list` shows them."
             )
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         """The template's text, up to where the answer begins."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:

@@ -32,7 +32,7 @@ class FedBot(ChatBot):
         self.seen = []
         self.closed = False
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         return "|".join(message.content for message in messages)
 
     def get_input(self, prompt: str) -> Inputs:
@@ -127,6 +127,18 @@ def test_settings_of_one_request_never_reach_another(moods: list[str]) -> None:
         for stream in streams:
             next(stream, None)
     assert [getattr(settings, "mood", None) for settings in bot.seen] == [*moods, "calm"]
+
+
+def test_the_prompt_may_depend_on_the_final_settings() -> None:
+    class Moody(FedBot):
+        def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+            assert isinstance(settings, FedBot.Settings)
+            return f"{settings.mood}{settings.mode}"
+
+    bot = Moody()
+    bot.load()
+    prepared = bot.prepare(ask("hi"), bot.Settings.parse({"mood": "loud"}))
+    assert prepared.inputs.prompt == "loud7"
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -397,7 +397,7 @@ def test_no_tokens_are_no_request(upstream: Upstream, bot: OpenAIChatBot) -> Non
 def test_the_prompt_is_what_is_sent(bot: OpenAIChatBot) -> None:
     """As JSON: only the endpoint knows the model's own text."""
     turns = [Message("system", "s"), *HELLO]
-    assert json.loads(bot.get_prompt(turns)) == [
+    assert json.loads(bot.get_prompt(turns, Settings())) == [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "Hello 你好 😀"},
     ]

@@ -40,7 +40,7 @@ def answer(bot: ChatBot, text: str, **settings: Any) -> str:
 
 
 def test_the_prompt_is_the_template_s(bot: AutoBot) -> None:
-    assert bot.get_prompt(ask("hi")) == "<|user|>hi</s>"
+    assert bot.get_prompt(ask("hi"), bot.Settings()) == "<|user|>hi</s>"
 
 
 def test_an_answer_is_that_of_generate(bot: AutoBot) -> None:

@@ -27,7 +27,7 @@ class GatedBot(ChatBot):
     def load_model(self) -> None:
         pass
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         return messages[-1].content
 
     def generate(

@@ -9,13 +9,14 @@ from starlette.testclient import TestClient
 
 from bots.echo_bot import EchoBot
 from bots.events import Message
+from bots.settings import BotSettings
 from tests.server.conftest import MakeClient
 
 
 class Transcript(EchoBot):
     """Says the whole conversation, so that tests see what the model would."""
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         return "|".join(f"{message.role[0]}:{message.content}" for message in messages)
 
 

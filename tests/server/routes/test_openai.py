@@ -30,7 +30,7 @@ class Letters(ChatBot):
     def load_model(self) -> None:
         pass
 
-    def get_prompt(self, messages: Sequence[Message]) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         return "".join(message.content for message in messages)
 
     def get_input(self, prompt: str) -> Inputs:
