@@ -17,21 +17,22 @@ export interface FrameLoopOptions {
 }
 
 export interface FrameLoop {
-  request(key: string, show: () => void): void
+  /** Show soon; `urgent` does not wait for the interval, only for its turn. */
+  request(key: string, show: () => void, urgent?: boolean): void
   cancel(key: string): void
 }
 
 export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
   const { interval = 50, budget = 8, now = () => performance.now() } = options
   const { schedule = nextFrame, settle = nextTick } = options
-  const pending = new Map<string, () => void>()
+  const pending = new Map<string, { show: () => void; urgent: boolean }>()
   const shownAt = new Map<string, number>()
   let scheduled = false
 
   async function frame() {
     const began = now()
-    for (const [key, show] of [...pending]) {
-      if (began - (shownAt.get(key) ?? -Infinity) < interval) continue
+    for (const [key, { show, urgent }] of [...pending]) {
+      if (!urgent && began - (shownAt.get(key) ?? -Infinity) < interval) continue
       if (!pending.delete(key)) continue
       // To the back of the line, so that a frame over budget does not always leave out the same.
       shownAt.delete(key)
@@ -51,8 +52,8 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
   }
 
   return {
-    request(key, show) {
-      pending.set(key, show)
+    request(key, show, urgent = false) {
+      pending.set(key, { show, urgent })
       wake()
     },
     cancel(key) {

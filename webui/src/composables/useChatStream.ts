@@ -32,11 +32,13 @@ export function useChatStream() {
 
   function show(id: string, event: PaneEvent) {
     arena.apply(id, event)
-    if (event.type === 'delta' || event.type === 'replace') {
-      frames.request(id, () => arena.commit(id))
-    } else {
+    if (isFromPerson(event)) {
       frames.cancel(id)
       arena.commit(id)
+    } else {
+      // Ends take their turn, too: eight answers may end in the same moment.
+      const urgent = event.type !== 'delta' && event.type !== 'replace'
+      frames.request(id, () => arena.commit(id), urgent)
     }
   }
 
@@ -119,6 +121,11 @@ export function useChatStream() {
   }
 
   return { send, regenerate, stop, clear, close, busy }
+}
+
+/** What a person did is seen at once. */
+function isFromPerson({ type }: PaneEvent): boolean {
+  return type === 'send' || type === 'resend' || type === 'stop' || type === 'clear'
 }
 
 /** Everything that can go wrong has a message; only errors that are ours to fix are thrown on. */

@@ -1,12 +1,15 @@
 /** What a screen reader is told: that an answer began or ended, never its tokens. */
 import { ref } from 'vue'
 
-const message = ref('')
+/** Panes end at nearly the same time; with room for one sentence only, the others would be lost. */
+const KEPT = 8
+
+const messages = ref<{ id: number; text: string }[]>([])
+let count = 0
 
 export function useLive() {
   function announce(text: string) {
-    // The same sentence twice would not be read again without a change between.
-    message.value = message.value === text ? `${text}\u00a0` : text
+    messages.value = [...messages.value, { id: ++count, text }].slice(-KEPT)
   }
-  return { message, announce }
+  return { messages, announce }
 }

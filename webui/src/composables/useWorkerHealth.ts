@@ -21,6 +21,8 @@ interface Watch {
   timer: ReturnType<typeof setTimeout> | undefined
   failures: number
   asking: boolean
+  /** It may have come back as another model: its settings must be read again. */
+  stale: boolean
 }
 
 const watches = new Map<string, Watch>()
@@ -46,8 +48,8 @@ export function startWatching(): () => void {
 export function checkWorker(url: string): void {
   const watch = watches.get(url)
   if (watch) watch.failures = 0
-  if (useWorkers().find(url)?.hub && hub === 'present') void askHub()
-  else void ask(url)
+  if (hub === 'present') void askHub()
+  void ask(url)
 }
 
 function onVisible() {
@@ -66,7 +68,7 @@ function watchAll() {
   }
   for (const { url } of list) {
     if (watches.has(url)) continue
-    watches.set(url, { timer: undefined, failures: 0, asking: false })
+    watches.set(url, { timer: undefined, failures: 0, asking: false, stale: true })
     void ask(url)
   }
 }
@@ -80,15 +82,25 @@ async function askHub(): Promise<void> {
     const entries = await listHubWorkers(document.baseURI)
     // A static file server gives 404 or its index page: then there is no hub, and none will come.
     hub = entries ? 'present' : hub === 'present' ? 'present' : 'absent'
-    workers.hubLost = hub === 'present' && !entries
-    if (entries) applyHub(entries)
+    if (entries) {
+      workers.hubLost = false
+      applyHub(entries)
+    } else loseHub()
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
-    workers.hubLost = hub === 'present'
+    loseHub()
   } finally {
     hubAsking = false
     if (hub !== 'absent') hubTimer = setTimeout(onHubTimer, HUB_MS)
   }
+}
+
+/** From now on its workers are asked directly, until it is back. */
+function loseHub() {
+  const workers = useWorkers()
+  if (hub !== 'present' || workers.hubLost) return
+  workers.hubLost = true
+  for (const { url } of workers.list) void ask(url)
 }
 
 function onHubTimer() {
@@ -104,7 +116,10 @@ function applyHub(entries: HubWorker[]) {
   for (const { url, health } of known) {
     const old = before.get(url)
     const changed = old?.state !== health.state || old.restarts !== health.restarts
-    if (changed && (health.state === 'ready' || health.state === 'loading')) void ask(url)
+    const watch = watches.get(url)
+    if (!changed || !watch) continue
+    watch.stale = true
+    void ask(url)
   }
 }
 
@@ -120,11 +135,12 @@ async function ask(url: string): Promise<void> {
   if (document.visibilityState === 'hidden') return
   watch.asking = true
   try {
-    await refresh(worker, watchedByHub)
+    await refresh(worker, watch, watchedByHub)
     watch.failures = 0
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
     watch.failures++
+    watch.stale = true
     noteFailure(worker, error, watchedByHub)
   } finally {
     watch.asking = false
@@ -132,37 +148,34 @@ async function ask(url: string): Promise<void> {
   if (watches.get(url) === watch) plan(url, watch, worker, watchedByHub)
 }
 
-async function refresh(worker: Worker, watchedByHub: boolean): Promise<void> {
+async function refresh(worker: Worker, watch: Watch, watchedByHub: boolean): Promise<void> {
   const target = useWorkers().target(worker.url)
-  const wasReady = worker.info?.state === 'ready' && worker.health.state === 'ready'
   const info = await getInfo(target)
   if (typeof info?.state !== 'string') {
     throw new ApiError({ message: 'this is no ChatZoo worker', code: 'not_a_worker' })
   }
   worker.info = info
-  if (!watchedByHub || worker.health.state === 'locked') {
+  worker.locked = false
+  if (!watchedByHub) {
     const { state, progress, error } = info
     worker.health = { ...worker.health, state, progress, error }
   }
-  if (!worker.params || (!wasReady && info.state === 'ready')) {
-    worker.params = await getParams(target)
-  }
+  const outdated = watch.stale && info.state === 'ready'
+  if (outdated || !worker.params) worker.params = await getParams(target)
+  watch.stale = info.state !== 'ready'
 }
 
-function noteFailure(worker: Worker, error: unknown, watchedByHub: boolean) {
-  const locked = error instanceof ApiError && (error.status === 401 || error.status === 403)
-  if (watchedByHub && !locked) return
-  worker.health = {
-    ...worker.health,
-    state: locked ? 'locked' : 'down',
-    progress: null,
-    error: error instanceof Error ? error.message : String(error),
-  }
+function noteFailure(worker: Worker, error: ApiError, watchedByHub: boolean) {
+  worker.locked = error.status === 401 || error.status === 403
+  if (watchedByHub || worker.locked) return
+  worker.health = { ...worker.health, state: 'down', progress: null, error: error.message }
 }
 
 function plan(url: string, watch: Watch, worker: Worker, watchedByHub: boolean) {
   // The hub watches for us once we know what there is to know.
-  if (watchedByHub && worker.info?.state === 'ready' && worker.params) return
+  if (watchedByHub && worker.info?.state === 'ready' && !watch.stale) return
+  // Only a key can change this; whoever enters one has the worker checked.
+  if (worker.locked) return
   const settled = worker.health.state === 'ready' || worker.health.state === 'failed'
   const calm = settled ? READY_MS : CHANGING_MS
   const delay = watch.failures ? Math.min(LONGEST_MS, CHANGING_MS * 2 ** watch.failures) : calm

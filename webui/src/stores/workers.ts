@@ -11,7 +11,9 @@ import type { Target } from '../api/client'
 import type { HubWorker, ParamsSchema, Progress, WorkerInfo, WorkerState } from '../api/wire'
 import { readLocal, readTab, writeLocal, writeTab } from './storage'
 
-export type HealthState = WorkerState | 'connecting' | 'starting' | 'down' | 'locked'
+export type HealthState = WorkerState | 'connecting' | 'starting' | 'down'
+/** What a person is shown: a worker may be ready, and yet not for us. */
+export type ShownState = HealthState | 'locked'
 
 export interface Health {
   state: HealthState
@@ -29,6 +31,8 @@ export interface Worker {
   own: boolean
   hub: { id: string; name: string; source: HubWorker['source'] } | null
   health: Health
+  /** It refused our key, or wants one. */
+  locked: boolean
   info: WorkerInfo | null
   params: ParamsSchema | null
 }
@@ -119,6 +123,10 @@ export function workerName(worker: Worker): string {
   )
 }
 
+export function stateOf({ locked, health }: Worker): ShownState {
+  return locked && health.state !== 'down' ? 'locked' : health.state
+}
+
 function newWorker(part: Partial<Worker> & { url: string }): Worker {
   return {
     givenName: '',
@@ -126,6 +134,7 @@ function newWorker(part: Partial<Worker> & { url: string }): Worker {
     own: false,
     hub: null,
     health: { state: 'connecting', progress: null, error: null, restarts: 0 },
+    locked: false,
     info: null,
     params: null,
     ...part,

@@ -13,11 +13,13 @@ function bench(cost: Record<string, number> = {}) {
   })
   return {
     shown,
-    request: (key: string) =>
-      loop.request(key, () => {
+    request: (key: string, urgent = false) => {
+      const show = () => {
         shown.push([key, time])
         time += cost[key] ?? 0
-      }),
+      }
+      loop.request(key, show, urgent)
+    },
     cancel: loop.cancel,
     async frame() {
       time += 16
@@ -63,6 +65,15 @@ describe('frame loop', () => {
     const count = (key: string) => b.shown.filter(([shown]) => shown === key).length
     const counts = ['a', 'b', 'c'].map(count)
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
+  })
+
+  it('shows what is urgent in the next frame', async () => {
+    const b = bench()
+    b.request('a')
+    await b.frame()
+    b.request('a', true)
+    await b.frame()
+    expect(b.shown).toHaveLength(2)
   })
 
   it('forgets what is cancelled', async () => {
