@@ -13,11 +13,10 @@
 #   docker run --gpus all …
 #
 # Inside the container everything listens on all addresses, so it is the published ports that decide
-# who may come in: 127.0.0.1 above lets in this machine alone. Host names are not checked then, so an
-# `api-key` for each worker is worth having even so: a web site that points its own name at this
-# machine is stopped by nothing else. Before publishing the ports to others, a key is a must, and so
-# is, in each worker's `allow-origin`, the address at which people open the page; put the hub, which
-# has no password, behind something that has one. Publish each port under its own number: the page
+# who may come in: 127.0.0.1 above lets in this machine alone. Before publishing the ports to others,
+# give each worker an `api-key`, put the address at which people open the page into its
+# `allow-origin` and the name in it into `allow-host`, and put the hub, which has no password, behind
+# something that has one. Publish each port under its own number: the page
 # calls the workers at the ports that the hub knows.
 
 FROM python:3.11-slim AS build

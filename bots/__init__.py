@@ -44,15 +44,23 @@ def known_bots() -> dict[str, str | type[ChatBot]]:
 def choose_bot(
     path: str = "", *, family: str | None = None, bot: str | None = None
 ) -> type[ChatBot]:
-    """The class that serves a model.
+    """The class that serves a model, imported, which may take seconds; see `find_bot`."""
+    found = find_bot(path, family=family, bot=bot)
+    return _load(found) if isinstance(found, str) else found
+
+
+def find_bot(
+    path: str = "", *, family: str | None = None, bot: str | None = None
+) -> str | type[ChatBot]:
+    """Where the class that serves a model is: `"module:Class"`, `"file.py:Class"` or itself.
 
     `bot` ("file.py:Class" or "module:Class") wins over `family` (a key of `known_bots()`), which
     wins over what `path` tells: a known id, a GGUF file, the URL of an endpoint, else "auto".
-    Raises ConfigError with the known names where one is unknown.
+    Imports nothing. Raises ConfigError with the known names where one is unknown.
     """
     if bot:
-        return _load(bot)
-    name = family or _family_of(path)
+        return bot
+    name = family or family_of(path)
     known = known_bots()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
@@ -61,8 +69,7 @@ def choose_bot(
             f"Unknown model type {name!r}.{hint} Known types: {', '.join(sorted(known))}.",
             param="type",
         )
-    value = known[name]
-    return _load(value) if isinstance(value, str) else value
+    return known[name]
 
 
 def check_path(path: str) -> None:
@@ -84,7 +91,8 @@ def fetch_builtin(progress: Progress) -> None:
     builtin.fetch_all(progress)
 
 
-def _family_of(path: str) -> str:
+def family_of(path: str) -> str:
+    """The family that a path tells. Raises ConfigError when there is no path."""
     if not path:
         raise ConfigError(
             "Which model? Give --pretrained-path (a folder, a GGUF file, a hub id, an endpoint's"

@@ -28,6 +28,9 @@ from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
 
+MAX_REASON = 600
+"""Characters of a library's message that are shown: some list whole tables."""
+
 _LOADING_FAILS = (
     OSError,
     ValueError,
@@ -168,7 +171,7 @@ class TransformersChatBot(ChatBot):
         except _LOADING_FAILS as error:
             if _is_out_of_memory(error):
                 raise LoadError(f"There is not enough memory for {path!r}.") from error
-            reason = str(error).strip().partition("\n")[0]
+            reason = " ".join(str(error).split())[:MAX_REASON]
             raise LoadError(f"Cannot load the {what} of {path!r}: {reason}") from error
         finally:
             transformers_logging.set_tqdm_hook(previous)

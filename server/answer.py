@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from bots.events import Delta, Done, Event, PromptScored, Replace, TokenLogprob, Usage
 from server import sse
+from server.errors import ApiError
 from server.stream import Queued, Silence, Ticket
 
 
@@ -51,15 +52,24 @@ async def collect(request: Request, *tickets: Ticket) -> list[Answer]:
     When the client leaves, or one fails, all are stopped.
     """
 
+    left = False
+
     async def leave() -> None:
+        nonlocal left
         while (await request.receive())["type"] != "http.disconnect":
             pass
+        left = True
         work.cancel()
 
     work = asyncio.gather(*(_joined(ticket) for ticket in tickets))
     watch = asyncio.create_task(leave())
     try:
         return await work
+    except asyncio.CancelledError:
+        if left:
+            # Nobody reads this; it only spares the log the traceback of a cancelled task.
+            raise ApiError(499, "client_closed_request", "The client left.") from None
+        raise
     finally:
         watch.cancel()
         work.cancel()

@@ -1,28 +1,31 @@
 """The composition root of a worker: a bot and a config become a FastAPI application."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bots.chatbot import ChatBot
 from server.config import WorkerConfig
 from server.handlers import add_handlers
-from server.middleware import REQUEST_ID, RequestContext
+from server.middleware import REQUEST_ID, HostCheck, RequestContext
 from server.routes import compat, generate, health, openai
 from server.worker import OnProgress, Worker, package_version
 
-LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]", "::1"]
-
 
 def create_app(
-    bot: ChatBot, config: WorkerConfig, on_progress: OnProgress | None = None
+    bot: ChatBot | Callable[[], ChatBot],
+    config: WorkerConfig,
+    on_progress: OnProgress | None = None,
 ) -> FastAPI:
-    """The application of one worker. The model is loaded once the application runs."""
+    """The application of one worker. The model is loaded once the application runs.
+
+    Give a function instead of a bot when making the bot takes long.
+    """
     worker = Worker(bot, config, on_progress)
 
     @asynccontextmanager
@@ -36,15 +39,13 @@ def create_app(
         version=package_version(),
         description="One chat model. Streams answers, and says what it is.",
         lifespan=lifespan,
+        openapi_url=None,  # ours wants the key
     )
     app.state.worker = worker
     for module in (health, generate, openai, compat):
         app.include_router(module.router)
     add_handlers(app)
-    app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
-    if config.is_loopback:
-        # A page of another site that points its own name at 127.0.0.1 must not reach the worker.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)
+    app.add_middleware(HostCheck, names=[config.host, socket.gethostname(), *config.allow_host])
     app.add_middleware(
         CORSMiddleware,
         allow_origins=config.allow_origin,
@@ -52,6 +53,7 @@ def create_app(
         allow_headers=["Authorization", "Content-Type"],
         expose_headers=[REQUEST_ID, "Retry-After"],
     )
+    app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

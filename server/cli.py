@@ -116,6 +116,10 @@ def serve(
         list[str] | None,
         flag("Web origin whose pages may call; repeat it. [default: the hub's page]", NET),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        flag("Name of this machine that callers may use, besides addresses; repeat it.", NET),
+    ] = None,
     max_running: Annotated[
         int | None, flag("Requests answered at once. [default: what the model can]", LIMITS)
     ] = None,
@@ -236,7 +240,10 @@ def list_command(as_json: AsJson = False) -> None:
 def fetch_command() -> None:
     """Get the built-in model, so that workers start without a download."""
     show = LoadProgress()
-    fetch_builtin(lambda stage, done: show(ProgressBody(stage=stage, fraction=done)))
+    try:
+        fetch_builtin(lambda stage, done: show(ProgressBody(stage=stage, fraction=done)))
+    finally:
+        show(None)
     print("The built-in model is in place.")
 
 

@@ -3,7 +3,6 @@
 Precedence: command line, then environment (`CHATZOO_…`), then the `--config` file, then defaults.
 """
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +56,8 @@ class WorkerConfig(BaseModel):
     api_key: SecretStr | None = None
     allow_origin: Annotated[list[Origin], BeforeValidator(_split)] = PAGE_ORIGINS
 
+    allow_host: Annotated[list[str], BeforeValidator(_split)] = Field(default_factory=list)
+
     max_running: int | None = Field(None, ge=1, le=4096)
     max_queue: int = Field(64, ge=0, le=100_000)
     max_new_tokens: int = Field(4096, ge=1, le=131_072)
@@ -74,18 +75,13 @@ class WorkerConfig(BaseModel):
     @property
     def display_name(self) -> str:
         """The name people see: the one given, else what the path or the type says."""
+        if self.name:
+            return self.name
+        if "://" in self.pretrained_path:
+            endpoint = urlsplit(self.pretrained_path)
+            return endpoint.fragment or endpoint.netloc
         last = self.pretrained_path.rstrip("/").rpartition("/")[2]
-        return self.name or last or self.type or (self.bot or "").rpartition(":")[2] or "model"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the worker."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return last or self.type or (self.bot or "").rpartition(":")[2] or "model"
 
     def bot_config(self) -> BotConfig:
         """The part that the bot reads."""

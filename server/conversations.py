@@ -28,10 +28,10 @@ class Conversations:
             return uid, list(self._kept[uid][1])
         return str(uuid.uuid4()), []
 
-    def add(self, uid: str, question: str, answer: str) -> None:
-        """Append a pair."""
-        pairs = self._kept.pop(uid, (0.0, []))[1]
-        self._kept[uid] = (self._clock(), [*pairs, (question, answer)])
+    def put(self, uid: str, pairs: list[Pair]) -> None:
+        """Remember a conversation as it is now."""
+        self._kept.pop(uid, None)
+        self._kept[uid] = (self._clock(), pairs)
         self._forget()
 
     def __len__(self) -> int:

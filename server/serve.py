@@ -16,9 +16,11 @@ import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bots import check_path, choose_bot
+from bots import check_path, choose_bot, find_bot
+from bots.chatbot import ChatBot
 from bots.errors import ConfigError
 from server import logs
+from server.address import is_loopback
 from server.app import create_app
 from server.config import WorkerConfig
 from server.schema import ProgressBody
@@ -29,22 +31,32 @@ PARTING_SECONDS = 5
 
 
 def serve(config: WorkerConfig) -> None:
-    """Run a worker until it is told to stop. Raises ConfigError before anything is loaded."""
+    """Run a worker until it is told to stop. Raises ConfigError for options that cannot work.
+
+    The port is open before the model's library is imported, which takes seconds.
+    """
     if config.threads:
         # Read by the numeric libraries when they are imported, which is later.
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
-    check_path(config.pretrained_path)  # first: choosing a bot imports its library, for seconds
-    bot_class = choose_bot(config.pretrained_path, family=config.type, bot=config.bot)
+    path, family, bot = config.pretrained_path, config.type, config.bot
+    check_path(path)
+    find_bot(path, family=family, bot=bot)
     logs.configure(config.log_level, config.log_format)
     bound = bind(config.host, config.port)
     port = bound.getsockname()[1]
     warn_about(config)
-    app = create_app(bot_class(config.bot_config()), config, LoadProgress())
+
+    def make_bot() -> ChatBot:
+        return choose_bot(path, family=family, bot=bot)(config.bot_config())
+
+    app = create_app(make_bot, config, LoadProgress())
     print(f"{config.display_name}: http://{config.host}:{port}", file=sys.stderr, flush=True)
     server = WorkerServer(app, config)
     if config.exit_on_stdin_eof:
         threading.Thread(target=_stop_at_eof, args=[server], daemon=True).start()
     server.run(sockets=[bound])
+    if wrong := app.state.worker.misconfigured:
+        raise wrong
     # A thread that still loads the model must not hold up the end of the process.
     sys.stderr.flush()
     os._exit(0)
@@ -70,7 +82,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def warn_about(config: WorkerConfig) -> None:
     """Say on standard error what opens this machine to others."""
-    if not config.is_loopback and config.api_key is None:
+    if not is_loopback(config.host) and config.api_key is None:
         print(
             f"Warning: other machines may reach {config.host}, and there is no --api-key.",
             file=sys.stderr,
@@ -111,7 +123,9 @@ class WorkerServer(uvicorn.Server):
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: begin to drain when told to."""
+        """Ten times a second: begin to drain when told to, end when the options cannot work."""
+        if self._worker_app.state.worker.misconfigured:  # type: ignore[attr-defined]
+            self.should_exit = True
         if self._signals and self._runner and self._drain is None:
             self._drain = asyncio.create_task(self._finish(self._runner))
         return await super().on_tick(counter)
@@ -142,8 +156,11 @@ class LoadProgress:
         self._stage = ""
         self._task = self._bar.add_task("", total=None)
 
-    def __call__(self, progress: ProgressBody) -> None:
-        """Show how far it is."""
+    def __call__(self, progress: ProgressBody | None) -> None:
+        """Show how far it is; None is the end."""
+        if progress is None:
+            self._bar.stop()
+            return
         if not self._stage:
             self._bar.start()
         if progress.stage != self._stage and self._bar.disable:
@@ -156,9 +173,6 @@ class LoadProgress:
             total=total,
             completed=progress.fraction or 0.0,
         )
-        if progress.fraction == 1.0:
-            self._bar.stop()
-            self._stage = ""
 
 
 def _stop_at_eof(server: WorkerServer) -> None:
@@ -166,7 +180,8 @@ def _stop_at_eof(server: WorkerServer) -> None:
 
     No signal is used: two that follow each other closely arrive as one, and one only drains.
     """
-    while sys.stdin.buffer.read(4096):
+    # Not sys.stdin: its lock, held here, would break the interpreter's own end.
+    while os.read(0, 4096):
         pass
     server.should_exit = server.force_exit = True
     time.sleep(PARTING_SECONDS)

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import structlog
 
@@ -40,9 +40,14 @@ class Silence:
 
 @dataclass(slots=True)
 class Timings:
-    """When what happened to a request, in seconds of the monotonic clock; 0 is "not yet"."""
+    """When what happened to a request, in seconds of the monotonic clock; 0 is "not yet".
+
+    `arrived` is when its headers came, `submitted` when its prompt was built and it asked for a
+    place.
+    """
 
     arrived: float
+    submitted: float
     admitted: float = 0.0
     first_token: float = 0.0
     last_token: float = 0.0
@@ -50,7 +55,7 @@ class Timings:
 
     def queue_ms(self) -> int:
         """Milliseconds that the request waited for a place."""
-        return round(((self.admitted or self.ended) - self.arrived) * 1000)
+        return round(((self.admitted or self.ended) - self.submitted) * 1000)
 
     def summary(self, tokens: int) -> dict[str, object]:
         """What the client is told, in milliseconds and tokens per second.
@@ -70,14 +75,22 @@ class Timings:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request: its id, and when it arrived, in seconds of the monotonic clock."""
+
+    id: str
+    arrived: float = field(default_factory=time.monotonic)
+
+
 class Ticket:
     """One request, from its place in the queue to its last event. Made by `Runner.submit`."""
 
-    def __init__(self, runner: "Runner", request_id: str, prepared: Prepared) -> None:
-        self.id = request_id
+    def __init__(self, runner: "Runner", call: Call, prepared: Prepared) -> None:
+        self.id = call.id
         self.prepared = prepared
         self.stop = threading.Event()
-        self.timings = Timings(time.monotonic())
+        self.timings = Timings(call.arrived, time.monotonic())
         self.outcome: Done | BaseException | None = None
         self._runner = runner
         self._buffer: deque[Event | Queued | BaseException] = deque()
@@ -184,13 +197,13 @@ def _joined(one: Delta, two: Delta) -> Delta:
 
 
 class Runner:
-    """Runs so many requests of one bot at once, lets so many wait, refuses the rest."""
+    """Runs so many requests of one bot at once, lets so many wait, refuses the rest.
 
-    def __init__(
-        self, bot: ChatBot, *, max_running: int, max_queue: int, timeout: float, metrics: Metrics
-    ) -> None:
-        self.bot = bot
-        self.max_running = max_running
+    It has no place to run until `open` gives it a bot.
+    """
+
+    def __init__(self, *, max_queue: int, timeout: float, metrics: Metrics) -> None:
+        self.max_running = 0
         self.max_queue = max_queue
         self.timeout = timeout
         self.metrics = metrics
@@ -199,9 +212,16 @@ class Runner:
         self._waiting: dict[str, Ticket] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
+        self._bot: ChatBot
+        self._threads: ThreadPoolExecutor | None = None
         self.draining = False
         metrics.watch(lambda: self.running, lambda: self.waiting)
+
+    def open(self, bot: ChatBot, max_running: int) -> None:
+        """Run `bot` from now on, so many requests at once. From any thread, once."""
+        self._bot = bot
+        self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
+        self.max_running = max_running
 
     @property
     def running(self) -> int:
@@ -228,10 +248,10 @@ class Runner:
                 headers=RETRY_AFTER,
             )
 
-    def submit(self, prepared: Prepared, request_id: str) -> Ticket:
+    def submit(self, prepared: Prepared, call: Call) -> Ticket:
         """Take a place to run or to wait. Raises as `check_room`."""
         self.check_room()
-        ticket = Ticket(self, request_id, prepared)
+        ticket = Ticket(self, call, prepared)
         if self.running < self.max_running:
             self._start(ticket)
         else:
@@ -241,13 +261,22 @@ class Runner:
         return ticket
 
     def cancel(self, request_id: str) -> bool:
-        """Stop a request, running or waiting; returns whether there was one."""
-        if ticket := self._running.get(request_id):
-            ticket.stop.set()
-        elif ticket := self._waiting.get(request_id):
+        """Stop a request, running or waiting; returns whether there was one.
+
+        The id of a request with several prompts stops them all.
+        """
+
+        def meant(name: str) -> bool:
+            return name == request_id or name.startswith(f"{request_id}-")
+
+        running = [ticket for name, ticket in self._running.items() if meant(name)]
+        waiting = [ticket for name, ticket in self._waiting.items() if meant(name)]
+        for ticket in waiting:
             ticket.put(ticket.end(Done("cancelled", Usage(ticket.prepared.prompt_tokens))))
             self.abandon(ticket)
-        return ticket is not None
+        for ticket in running:
+            ticket.stop.set()
+        return bool(running or waiting)
 
     def abandon(self, ticket: Ticket) -> None:
         """The reader of a ticket is gone: stop it, free its place in the queue."""
@@ -270,14 +299,15 @@ class Runner:
         self.draining = True
         for request_id in [*self._waiting, *self._running]:
             self.cancel(request_id)
-        self._threads.shutdown(wait=False)
+        if self._threads:
+            self._threads.shutdown(wait=False)
 
     def _start(self, ticket: Ticket) -> None:
         ticket.timings.admitted = time.monotonic()
-        self.metrics.queue_time.observe(ticket.timings.admitted - ticket.timings.arrived)
+        self.metrics.queue_time.observe(ticket.timings.admitted - ticket.timings.submitted)
         self._running[ticket.id] = ticket
         self._idle.clear()
-        future = self.loop.run_in_executor(self._threads, ticket.pump, self.bot)
+        future = self.loop.run_in_executor(self._threads, ticket.pump, self._bot)
         future.add_done_callback(lambda _: self._ended(ticket))
 
     def _ended(self, ticket: Ticket) -> None:

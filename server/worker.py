@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
-from anyio import to_thread
 
+from bots import family_of
 from bots.chatbot import BotInfo, ChatBot, Prepared
-from bots.errors import BotError, InvalidRequest
+from bots.errors import BotError, ConfigError, InvalidRequest
 from bots.events import Message
 from bots.settings import BotSettings
 from server.config import WorkerConfig
@@ -32,7 +32,8 @@ from server.stream import Runner
 
 log = structlog.get_logger("chatzoo.worker")
 
-OnProgress = Callable[[ProgressBody], None]
+OnProgress = Callable[[ProgressBody | None], None]
+"""Told how far loading is, and None when it has ended, well or not."""
 
 
 def package_version() -> str:
@@ -47,20 +48,33 @@ class Worker:
     """A bot and everything around it that lives as long as the process."""
 
     def __init__(
-        self, bot: ChatBot, config: WorkerConfig, on_progress: OnProgress | None = None
+        self,
+        bot: ChatBot | Callable[[], ChatBot],
+        config: WorkerConfig,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        self.bot = bot
+        self._make_bot = bot
+        self._bot = bot if isinstance(bot, ChatBot) else None
         self.config = config
         self.name = config.display_name
         self.metrics = Metrics()
         self.conversations = Conversations(config.max_conversations, config.conversation_ttl)
         self.progress: ProgressBody | None = ProgressBody(stage="starting", fraction=None)
         self.error: str | None = None
+        self.misconfigured: ConfigError | None = None
+        """Set when loading shows that the options cannot work: the process is to end."""
         self._on_progress = on_progress
         self._loaded = False
         self._facts = BotInfo()
-        self.max_running = min(config.max_running or bot.max_running, bot.max_running)
         self.runner: Runner
+
+    @property
+    def bot(self) -> ChatBot:
+        """The bot. Raises ApiError while its class is still being imported."""
+        if self._bot is None:
+            self.check_ready()
+            raise AssertionError("a ready worker has a bot")
+        return self._bot
 
     @property
     def state(self) -> State:
@@ -72,8 +86,6 @@ class Worker:
     def start(self) -> None:
         """Begin to load, in a thread; the event loop must run."""
         self.runner = Runner(
-            self.bot,
-            max_running=self.max_running,
             max_queue=self.config.max_queue,
             timeout=self.config.request_timeout,
             metrics=self.metrics,
@@ -83,17 +95,27 @@ class Worker:
 
     def _load(self) -> None:
         try:
-            self.bot.load(self._note_progress)
-            self._facts = self.bot.info()
+            # Making it imports its library, which may take seconds; /healthz answers meanwhile.
+            make = self._make_bot
+            bot = self._bot = make if isinstance(make, ChatBot) else make()
+            bot.load(self._note_progress)
+            self._facts = bot.info()
+            self.runner.open(bot, min(self.config.max_running or bot.max_running, bot.max_running))
             self._loaded = True
-            self.progress = None
             log.info("ready", name=self.name)
+        except ConfigError as error:
+            self.error = error.message
+            self.misconfigured = error
         except BotError as error:
             self.error = error.message
             log.error("cannot load the model", name=self.name, reason=error.message)
         except BaseException as error:  # a dead thread would say "loading" for ever
             self.error = f"{type(error).__name__}: {error}"
             log.error("cannot load the model", name=self.name, exc_info=error)
+        finally:
+            self.progress = None
+            if self._on_progress:
+                self._on_progress(None)
 
     def _note_progress(self, stage: str, fraction: float | None) -> None:
         self.progress = ProgressBody(stage=stage, fraction=fraction)
@@ -103,7 +125,8 @@ class Worker:
     async def close(self) -> None:
         """Stop what runs and give back what the bot holds."""
         self.runner.close()
-        await asyncio.to_thread(self.bot.close)
+        if self._bot is not None:
+            await asyncio.to_thread(self._bot.close)
 
     # -- every request ---------------------------------------------------------------------------
 
@@ -141,14 +164,14 @@ class Worker:
                 f"messages: this worker allows at most {self.config.max_messages}.",
                 param="messages",
             )
-        return await to_thread.run_sync(self.bot.prepare, messages, self.settings(params))
+        return await asyncio.to_thread(self.bot.prepare, messages, self.settings(params))
 
     async def prepare_text(
         self, prompt: str | Sequence[int], params: Mapping[str, Any]
     ) -> Prepared:
         """The same for a raw text, or token ids that are used exactly as given."""
         self.check_ready()
-        return await to_thread.run_sync(self.bot.prepare_text, prompt, self.settings(params))
+        return await asyncio.to_thread(self.bot.prepare_text, prompt, self.settings(params))
 
     # -- what it says about itself ---------------------------------------------------------------
 
@@ -162,14 +185,14 @@ class Worker:
 
     def supports(self, setting: str) -> bool:
         """Whether this bot has a setting of that name."""
-        return setting in self.bot.Settings.model_fields
+        return self._bot is not None and setting in self._bot.Settings.model_fields
 
     def info(self) -> InfoResponse:
         """The facts of `GET /info`."""
         facts, config = self._facts, self.config
         return InfoResponse(
             name=self.name,
-            family=config.type or type(self.bot).__name__,
+            family=config.bot or config.type or family_of(config.pretrained_path),
             model=config.pretrained_path or self.name,
             native_class=facts.native_class,
             device_map=facts.device_map,
@@ -184,13 +207,13 @@ class Worker:
             queue=QueueBody(
                 running=self.runner.running,
                 waiting=self.runner.waiting,
-                max_running=self.max_running,
+                max_running=self.runner.max_running,
                 max_queue=config.max_queue,
             ),
             capabilities=Capabilities(
                 beam=self.supports("num_beams"),
                 logprobs=self.supports("logprobs"),
-                token_prompts=self.bot.token_prompts,
+                token_prompts=self._bot is not None and self._bot.token_prompts,
             ),
             limits=LimitsBody(
                 max_new_tokens=config.max_new_tokens,

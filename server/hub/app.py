@@ -1,12 +1,12 @@
 """The hub's HTTP: the worker list, health, metrics and the page."""
 
+import socket
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from server.address import LOOPBACK_NAMES, is_loopback
 from server.errors import ApiError, responses
 from server.handlers import add_handlers
 from server.hub.metrics import HubMetrics
@@ -14,7 +14,7 @@ from server.hub.page import Page, SafeHeaders
 from server.hub.registry import Registry
 from server.hub.schema import HubReadiness, NewWorker, WorkerEntry, WorkerList
 from server.hub.supervisor import Supervisor
-from server.middleware import RequestContext
+from server.middleware import HostCheck, RequestContext
 from server.schema import HealthResponse
 from server.worker import package_version
 
@@ -27,17 +27,14 @@ def create_hub(
     metrics: HubMetrics,
     *,
     host: str = "127.0.0.1",
+    allow_host: Sequence[str] = (),
     page: Page | None = None,
 ) -> FastAPI:
     """The hub as an application. Who calls it starts and stops the supervisor."""
     # No /docs: that page of FastAPI's loads its scripts from elsewhere.
     app = FastAPI(title="ChatZoo hub", version=package_version(), docs_url=None, redoc_url=None)
     add_handlers(app)
-    if is_loopback(host):
-        # A page of another site that points its own name at 127.0.0.1 must not reach the hub.
-        app.add_middleware(
-            TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, host], www_redirect=False
-        )
+    app.add_middleware(HostCheck, names=[host, socket.gethostname(), *allow_host])
     app.add_middleware(SafeHeaders)
     app.add_middleware(RequestContext, max_body_bytes=MAX_BODY_BYTES)
     _add_list(app, registry, supervisor)

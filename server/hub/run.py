@@ -76,7 +76,13 @@ class _Hub:
             self.supervisor = Supervisor(
                 self.registry, client, self.console.line, self.metrics.restarts.inc
             )
-            app = create_hub(self.registry, self.supervisor, self.metrics, host=self.zoo.host)
+            app = create_hub(
+                self.registry,
+                self.supervisor,
+                self.metrics,
+                host=self.zoo.host,
+                allow_host=self.zoo.allow_host,
+            )
             config = uvicorn.Config(
                 app,
                 log_config=None,

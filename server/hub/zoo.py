@@ -26,19 +26,30 @@ from server.config import WorkerConfig, explain, read_options
 
 HUB_PORT = 8080
 FIRST_WORKER_PORT = 8081
-TOLD_OTHERWISE = {"host", "port", "name", "threads", "allow_origin", "api_key", "drain_timeout"}
+TOLD_OTHERWISE = {
+    "host",
+    "port",
+    "name",
+    "threads",
+    "allow_origin",
+    "allow_host",
+    "api_key",
+    "drain_timeout",
+}
 
 
 class ZooFile(BaseModel):
     """The file's own keys. The workers are read one by one, so that an error names its worker.
 
-    `host` is also where the workers listen, unless a worker says otherwise.
+    `host` is also where the workers listen, unless a worker says otherwise; the names in
+    `allow_host` are good for hub and workers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(HUB_PORT, ge=1, le=65535)
+    allow_host: list[str] = Field(default_factory=list)
     workers: list[dict[str, Any]] = Field(default_factory=list, max_length=64)
 
 
@@ -77,6 +88,8 @@ class ZooWorker:
         found += ["--drain-timeout", str(options.drain_timeout)]
         for origin in options.allow_origin:
             found += ["--allow-origin", origin]
+        for host in options.allow_host:
+            found += ["--allow-host", host]
         for name in sorted(self.given - TOLD_OTHERWISE):
             value, flag = getattr(options, name), "--" + name.replace("_", "-")
             if isinstance(value, bool):
@@ -103,6 +116,7 @@ class Zoo:
     host: str
     port: int
     workers: tuple[ZooWorker, ...]
+    allow_host: tuple[str, ...] = ()
 
 
 def load_zoo(path: Path, *, host: str | None = None, port: int | None = None) -> Zoo:
@@ -118,7 +132,7 @@ def load_zoo(path: Path, *, host: str | None = None, port: int | None = None) ->
         file = ZooFile.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from None
-    zoo = Zoo(file.host, file.port, tuple(_workers(file, path)))
+    zoo = Zoo(file.host, file.port, tuple(_workers(file, path)), tuple(file.allow_host))
     _check_unique(zoo, path)
     return zoo
 
@@ -148,7 +162,8 @@ def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
     for number, (entry, env) in enumerate(entries, 1):
         with _told_where(path, number):
             given = frozenset(entry)
-            defaults = {"host": file.host, "threads": _threads_in(os.environ | env) or share}
+            defaults: dict[str, Any] = {"host": file.host, "allow_host": file.allow_host}
+            defaults |= {"threads": _threads_in(os.environ | env) or share}
             if "port" not in entry:
                 defaults["port"] = next(free)
             options = _options(defaults | entry, origins)

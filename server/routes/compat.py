@@ -17,11 +17,12 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bots.chatbot import Prepared
-from bots.errors import BotError, InvalidRequest
+from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
 from bots.events import Message, Role
 from server.answer import collect
 from server.errors import ApiError, api_error, responses
-from server.routes.deps import RequestId, WorkerDep, authorised
+from server.routes.deps import CallDep, WorkerDep, authorised
+from server.stream import Call
 from server.worker import Worker
 
 router = APIRouter(tags=["compat"], dependencies=[authorised])
@@ -126,10 +127,10 @@ class PairAnswer(BaseModel):
 
 @router.post("/", responses=_STATUSES, response_model_exclude_none=True)
 async def ask(
-    body: Annotated[AnyQuery, Body()], request: Request, worker: WorkerDep, request_id: RequestId
+    body: Annotated[AnyQuery, Body()], request: Request, worker: WorkerDep, call: CallDep
 ) -> ChatZooAnswer | PairAnswer:
     """Answer a client of ChatZoo, ChatGLM, EduChat or MOSS; told apart by the body's shape."""
-    asked = _Asked(request, worker, request_id)
+    asked = _Asked(request, worker, call)
     match body:
         case ChatGLMQuery():
             return await _ask_pairs(asked, body, body.history, None)
@@ -145,11 +146,11 @@ async def ask(
 class _Asked:
     """The circumstances of one request."""
 
-    def __init__(self, request: Request, worker: Worker, request_id: str) -> None:
-        self.request, self.worker, self.request_id = request, worker, request_id
+    def __init__(self, request: Request, worker: Worker, call: Call) -> None:
+        self.request, self.worker, self.call = request, worker, call
 
     async def answer(self, prepared: Prepared) -> str:
-        ticket = self.worker.runner.submit(prepared, self.request_id)
+        ticket = self.worker.runner.submit(prepared, self.call)
         [answer] = await collect(self.request, ticket)
         return answer.text
 
@@ -163,7 +164,7 @@ async def _ask_chatzoo(asked: _Asked, body: ChatZooQuery) -> ChatZooAnswer:
             prepared = await asked.worker.prepare(messages, body.params)
         return ChatZooAnswer(response=await asked.answer(prepared))
     except (ApiError, BotError) as error:
-        failure = api_error(error, asked.request_id)
+        failure = api_error(error, asked.call.id)
         failure.extra = {"status": 1, "response": None}
         raise failure from error
 
@@ -174,22 +175,41 @@ async def _ask_pairs(
     pairs: list[tuple[str, str]],
     uid: str | None,
 ) -> PairAnswer:
-    messages = [
-        message
-        for question, answer in pairs
-        for message in (Message("user", question), Message("assistant", answer))
-    ]
-    messages.append(Message("user", body.prompt))
-    prepared = await asked.worker.prepare(messages, body.params())
+    prepared = await _prepare_pairs(asked.worker, body, pairs, trim=uid is not None)
     answer = await asked.answer(_within(prepared, body.max_length))
     if uid is not None:
-        asked.worker.conversations.add(uid, body.prompt, answer)
+        asked.worker.conversations.put(uid, [*pairs, (body.prompt, answer)])
     return PairAnswer(
         response=answer,
         history=[*pairs, (body.prompt, answer)],
         time=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
         uid=uid,
     )
+
+
+async def _prepare_pairs(
+    worker: Worker, body: ChatGLMQuery | MossQuery, pairs: list[tuple[str, str]], *, trim: bool
+) -> Prepared:
+    """Build the prompt of a question after its pairs.
+
+    With `trim`, the oldest pairs are forgotten (removed from `pairs`) as long as there are too
+    many for the worker or the model: a caller who sends only a `uid` cannot shorten the
+    conversation himself.
+    """
+    while True:
+        messages = [
+            message
+            for question, answer in pairs
+            for message in (Message("user", question), Message("assistant", answer))
+        ]
+        messages.append(Message("user", body.prompt))
+        try:
+            if not trim or not pairs or len(messages) <= worker.config.max_messages:
+                return await worker.prepare(messages, body.params())
+        except ContextLengthExceeded:
+            if not trim or not pairs:
+                raise
+        del pairs[0]
 
 
 def _within(prepared: Prepared, max_length: int | None) -> Prepared:

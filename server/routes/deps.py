@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from server.auth import check_key
+from server.stream import Call
 from server.worker import Worker
 
 _bearer = HTTPBearer(auto_error=False, description="The worker's --api-key, where it has one.")
@@ -28,12 +29,11 @@ def require_key(
     check_key(request.headers.get("authorization"), key.get_secret_value() if key else None)
 
 
-def get_request_id(request: Request) -> str:
-    """The id that `X-Request-Id` carries."""
-    request_id: str = request.state.request_id
-    return request_id
+def get_call(request: Request) -> Call:
+    """The request's id, which `X-Request-Id` carries, and when it arrived."""
+    return Call(request.state.request_id, request.state.arrived)
 
 
 WorkerDep = Annotated[Worker, Depends(get_worker)]
-RequestId = Annotated[str, Depends(get_request_id)]
+CallDep = Annotated[Call, Depends(get_call)]
 authorised = Depends(require_key)

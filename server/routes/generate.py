@@ -8,7 +8,7 @@ from bots.events import Delta, Done, Event, Replace, Start
 from server import sse
 from server.answer import EventStream, collect
 from server.errors import ApiError, api_error, responses
-from server.routes.deps import RequestId, WorkerDep, authorised
+from server.routes.deps import CallDep, WorkerDep, authorised
 from server.schema import (
     CancelResponse,
     GenerateRequest,
@@ -38,13 +38,13 @@ EXTRA_SCHEMAS = [StreamEvents]
     responses={200: _STREAM, **responses(400, 401, 413, 422, 429, 500, 502, 503, 504)},
 )
 async def generate(
-    body: GenerateRequest, request: Request, worker: WorkerDep, request_id: RequestId
+    body: GenerateRequest, request: Request, worker: WorkerDep, call: CallDep
 ) -> Response | GenerateResponse:
     """Answer a conversation, streamed unless `stream` is false."""
     worker.check_ready()
     worker.runner.check_room()
     prepared = await worker.prepare(body.all_messages(), body.params)
-    ticket = worker.runner.submit(prepared, request_id)
+    ticket = worker.runner.submit(prepared, call)
     if body.stream:
         return EventStream(_frames(ticket, worker), ticket)
     [answer] = await collect(request, ticket)
@@ -70,9 +70,8 @@ async def _frames(ticket: Ticket, worker: Worker) -> AsyncIterator[bytes]:
     number = 0
     try:
         async for event in ticket.events():
-            if isinstance(event, Delta | Replace):
-                number += 1
-            if data := _frame(event, ticket, worker, number):
+            if data := _frame(event, ticket, worker, number + 1):
+                number += isinstance(event, Delta | Replace)
                 yield data
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
         yield sse.frame(api_error(error, ticket.id).body.model_dump(), "error")

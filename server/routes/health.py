@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -38,7 +38,14 @@ async def info(worker: WorkerDep) -> InfoResponse:
     return worker.info()
 
 
-@router.get("/params", responses=responses(401), dependencies=[authorised])
+@router.get("/openapi.json", include_in_schema=False, dependencies=[authorised])
+async def openapi(request: Request) -> dict[str, Any]:
+    """The OpenAPI document."""
+    document: dict[str, Any] = request.app.openapi()
+    return document
+
+
+@router.get("/params", responses=responses(401, 503), dependencies=[authorised])
 async def params(worker: WorkerDep) -> dict[str, Any]:
     """JSON schema of this model's settings with their defaults; `x-control` names the control."""
     return worker.params_schema()

@@ -13,7 +13,7 @@ from bots.events import FinishReason, TokenLogprob, Usage
 from server import sse
 from server.answer import Answer, EventStream, collect
 from server.errors import ApiError, api_error, responses
-from server.routes.deps import RequestId, WorkerDep, authorised
+from server.routes.deps import CallDep, WorkerDep, authorised
 from server.routes.openai_schema import (
     AssistantMessage,
     ChatChoice,
@@ -78,7 +78,7 @@ def allowed(params: dict[str, Any], worker: Worker) -> dict[str, Any]:
     "/chat/completions", response_model=ChatCompletion, responses={200: _STREAM, **_STATUSES}
 )
 async def chat_completions(
-    body: ChatCompletionRequest, request: Request, worker: WorkerDep, request_id: RequestId
+    body: ChatCompletionRequest, request: Request, worker: WorkerDep, call: CallDep
 ) -> Response | ChatCompletion:
     """Answer a conversation."""
     check_model(body.model, worker)
@@ -88,13 +88,15 @@ async def chat_completions(
     limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
     if limit is not None:
         params["max_new_tokens"] = limit
+    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
+        raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
     if body.logprobs:
         params["logprobs"] = body.top_logprobs or 0
     elif body.top_logprobs is not None:
         raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
     messages = [turn.to_message() for turn in body.messages]
     prepared = await worker.prepare(messages, allowed(params, worker))
-    ticket = worker.runner.submit(prepared, request_id)
+    ticket = worker.runner.submit(prepared, call)
     if body.stream:
         return EventStream(_chat_frames(ticket, worker, body), ticket)
     [answer] = await collect(request, ticket)
@@ -242,12 +244,17 @@ def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
 
 @router.post("/completions", response_model=TextCompletion, responses={200: _STREAM, **_STATUSES})
 async def completions(
-    body: CompletionRequest, request: Request, worker: WorkerDep, request_id: RequestId
+    body: CompletionRequest, request: Request, worker: WorkerDep, call: CallDep
 ) -> Response | TextCompletion:
     """Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt."""
     check_model(body.model, worker)
     worker.check_ready()
     prompts = _prompts(body)
+    places = worker.runner.max_running + worker.runner.max_queue
+    if len(prompts) > places:
+        raise InvalidRequest(
+            f"prompt: this worker has places for {places} prompts at once.", param="prompt"
+        )
     worker.runner.check_room(len(prompts))
     params = body.sampling() | {
         "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
@@ -259,13 +266,13 @@ async def completions(
     allowed(params, worker)
     prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
     worker.runner.check_room(len(prompts))
-    names = [request_id if not n else f"{request_id}-{n}" for n in range(len(prepared))]
-    tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, names, strict=True)]
+    calls = [replace(call, id=f"{call.id}-{n}") if n else call for n in range(len(prepared))]
+    tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, calls, strict=True)]
     if body.stream:
         return EventStream(_text_frames(tickets, worker, body), *tickets)
     answers = await collect(request, *tickets)
     return TextCompletion(
-        id=request_id,
+        id=call.id,
         created=int(time.time()),
         model=worker.name,
         choices=[

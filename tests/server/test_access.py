@@ -19,7 +19,13 @@ def test_with_a_key_all_but_health_wants_it(make_client: MakeClient) -> None:
     client = make_client(api_key="s3cret")
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 200
-    calls = [("GET", "/info"), ("GET", "/params"), ("GET", "/metrics"), ("GET", "/v1/models")]
+    calls = [
+        ("GET", "/info"),
+        ("GET", "/params"),
+        ("GET", "/metrics"),
+        ("GET", "/v1/models"),
+        ("GET", "/openapi.json"),
+    ]
     calls += [
         ("POST", "/generate"),
         ("POST", "/prompt"),
@@ -61,9 +67,18 @@ def test_only_named_origins_may_read(make_client: MakeClient) -> None:
 
 
 def test_another_site_s_name_for_this_machine_is_refused(client: TestClient) -> None:
-    assert client.get("/info", headers={"Host": "evil.example"}).status_code == 400
+    refused = client.get("/info", headers={"Host": "evil.example"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_host")
+    assert refused.headers["x-request-id"]
     assert client.get("/info", headers={"Host": "localhost:8081"}).status_code == 200
     assert client.get("/info", headers={"Host": "[::1]:8081"}).status_code == 200
+
+
+def test_names_that_are_told_are_let_in(make_client: MakeClient) -> None:
+    client = make_client(allow_host=["gpu-box"])
+    assert client.get("/info", headers={"Host": "GPU-box:8081"}).status_code == 200
+    assert client.get("/info", headers={"Host": "192.168.1.7:8081"}).status_code == 200
+    assert client.get("/info", headers={"Host": ""}).status_code == 400
 
 
 def test_a_form_of_another_site_cannot_start_a_generation(client: TestClient) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bots.errors import ConfigError
+from server.address import is_loopback
 from server.config import WorkerConfig, load_config
 
 
@@ -61,6 +62,8 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
         ({"pretrained_path": "owner/model"}, "model"),
         ({"pretrained_path": "/models/x/"}, "x"),
         ({"type": "echo"}, "echo"),
+        ({"pretrained_path": "http://127.0.0.1:11434/v1#llama3.2"}, "llama3.2"),
+        ({"pretrained_path": "http://gpu-box:8000/v1"}, "gpu-box:8000"),
         ({"bot": "a/b.py:Mine"}, "Mine"),
     ],
 )
@@ -73,7 +76,7 @@ def test_the_name_that_people_see(options: dict[str, str], name: str) -> None:
     [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False)],
 )
 def test_loopback_is_told_from_the_open(host: str, loopback: bool) -> None:
-    assert WorkerConfig(host=host).is_loopback is loopback
+    assert is_loopback(host) is loopback
 
 
 def test_the_key_is_not_shown() -> None:

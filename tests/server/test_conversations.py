@@ -23,14 +23,14 @@ def test_a_missing_or_unknown_uid_begins_anew() -> None:
 def test_pairs_are_remembered_in_order() -> None:
     kept = Conversations(2, 10)
     uid, _ = kept.open(None)
-    kept.add(uid, "q1", "a1")
-    kept.add(uid, "q2", "a2")
+    kept.put(uid, [("q1", "a1")])
+    kept.put(uid, [("q1", "a1"), ("q2", "a2")])
     assert kept.open(uid) == (uid, [("q1", "a1"), ("q2", "a2")])
 
 
 def test_what_is_handed_out_is_a_copy() -> None:
     kept = Conversations(2, 10)
-    kept.add("u", "q", "a")
+    kept.put("u", [("q", "a")])
     kept.open("u")[1].clear()
     assert kept.open("u")[1] == [("q", "a")]
 
@@ -38,18 +38,18 @@ def test_what_is_handed_out_is_a_copy() -> None:
 def test_the_one_not_used_for_longest_goes_first() -> None:
     kept = Conversations(2, 10, Clock())
     for uid in ("a", "b", "a", "c"):
-        kept.add(uid, "q", "a")
+        kept.put(uid, [("q", "a")])
     assert len(kept) == 2
-    assert len(kept.open("a")[1]) == 2
+    assert len(kept.open("a")[1]) == 1
     assert kept.open("b")[1] == []
 
 
 def test_old_ones_are_forgotten() -> None:
     clock = Clock()
     kept = Conversations(5, 10, clock)
-    kept.add("a", "q", "a")
+    kept.put("a", [("q", "a")])
     clock.now = 6
-    kept.add("b", "q", "a")
+    kept.put("b", [("q", "a")])
     clock.now = 11
     assert kept.open("a")[1] == []
     assert len(kept) == 1

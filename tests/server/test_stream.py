@@ -12,7 +12,7 @@ from bots.events import Delta, Done, Message, Start, Step
 from bots.settings import BotSettings
 from server.errors import ApiError
 from server.metrics import Metrics
-from server.stream import Queued, Runner, Silence, Ticket, Timings
+from server.stream import Call, Queued, Runner, Silence, Ticket, Timings
 from tests.support import run_async
 
 
@@ -51,7 +51,8 @@ async def until(condition: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def runner_of(bot: ChatBot, limit: float = 60) -> AsyncIterator[Runner]:
     """A runner with one place to run, two to wait and `limit` seconds a request."""
-    runner = Runner(bot, max_running=1, max_queue=2, timeout=limit, metrics=Metrics())
+    runner = Runner(max_queue=2, timeout=limit, metrics=Metrics())
+    runner.open(bot, 1)
     try:
         yield runner
     finally:
@@ -60,8 +61,8 @@ async def runner_of(bot: ChatBot, limit: float = 60) -> AsyncIterator[Runner]:
 
 
 def submit(runner: Runner, name: str, prompt: str = "hi") -> Ticket:
-    bot = runner.bot
-    return runner.submit(bot.prepare([Message("user", prompt)], bot.Settings()), name)
+    prepared = GatedBot().prepare([Message("user", prompt)], BotSettings())
+    return runner.submit(prepared, Call(name))
 
 
 async def all_of(ticket: Ticket) -> list[object]:
@@ -219,11 +220,11 @@ def test_cancelling_what_is_not_there_is_told() -> None:
 
 
 def test_the_rate_is_of_the_tokens_after_the_first() -> None:
-    timings = Timings(arrived=1, admitted=1.5, first_token=2, last_token=4, ended=5)
+    timings = Timings(arrived=1, submitted=1.2, admitted=1.5, first_token=2, last_token=4, ended=5)
     assert timings.summary(11) == {
-        "queue_ms": 500,
+        "queue_ms": 300,
         "ttft_ms": 1000,
         "total_ms": 4000,
         "tokens_per_second": 5.0,
     }
-    assert Timings(arrived=1, ended=2).summary(0)["tokens_per_second"] is None
+    assert Timings(arrived=1, submitted=1, ended=2).summary(0)["tokens_per_second"] is None

@@ -128,11 +128,16 @@ def test_a_name_that_another_site_points_here_is_refused(hub: TestClient) -> Non
         assert hub.get("/api/workers", headers={"Host": host}).status_code == 200
 
 
-def test_on_all_addresses_every_name_is_ours(registry: Registry, supervisor: Supervisor) -> None:
+def test_on_all_addresses_a_worker_has_the_name_of_the_hub(
+    registry: Registry, supervisor: Supervisor
+) -> None:
     options = WorkerConfig(type="echo", host="0.0.0.0", port=8081)
     registry.add_zoo(ZooWorker("One", options, frozenset(), 1))
-    app = create_hub(registry, supervisor, HubMetrics(registry), host="0.0.0.0")
+    app = create_hub(
+        registry, supervisor, HubMetrics(registry), host="0.0.0.0", allow_host=["box.example"]
+    )
     with TestClient(app, base_url="http://box.example:8080") as client:
+        assert client.get("/api/workers", headers={"Host": "evil.example"}).status_code == 400
         (worker,) = client.get("/api/workers").json()["workers"]
     assert worker["url"] == "http://box.example:8081"
 

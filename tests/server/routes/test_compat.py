@@ -71,6 +71,19 @@ def test_a_failed_answer_is_not_remembered(client: TestClient) -> None:
     assert len(client.post("/", json={"prompt": "s", "uid": uid}).json()["history"]) == 2
 
 
+def test_a_remembered_conversation_that_is_too_long_loses_its_oldest_pairs(
+    make_client: MakeClient,
+) -> None:
+    client = make_client(Transcript(), max_messages=3)
+    uid = client.post("/", json={"prompt": "one"}).json()["uid"]
+    client.post("/", json={"prompt": "two", "uid": uid})
+    third = client.post("/", json={"prompt": "three", "uid": uid}).json()
+    assert [question for question, _ in third["history"]] == ["two", "three"]
+    history = [["q", "a"]] * 2
+    refused = client.post("/", json={"prompt": "r", "history": history})
+    assert refused.status_code == 400, "a caller who sends the history is told"
+
+
 def test_max_length_counts_prompt_and_answer(client: TestClient) -> None:
     body = {"prompt": "a b c", "max_length": 5}
     assert client.post("/", json=body).json()["response"] == "u:a b"

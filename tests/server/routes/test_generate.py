@@ -139,7 +139,7 @@ def test_a_body_without_announced_length_is_bounded_too(make_client: MakeClient)
 def test_the_queue_is_full_before_anything_is_streamed(make_client: MakeClient) -> None:
     client = make_client(max_queue=0, max_running=1)
     runner = client.app.state.worker.runner  # type: ignore[attr-defined]
-    runner.max_running = 0
+    runner.max_running = 0  # as if all places were taken
     reply = client.post("/generate", json=ask("x"))
     assert reply.status_code == 429
     assert reply.json()["error"]["code"] == "queue_full"

@@ -144,7 +144,7 @@ def test_parts_of_text_and_developer_messages_are_understood(letters: TestClient
         ({"n": 2}, 400, "n"),
         ({"temperature": 3}, 400, "temperature"),
         ({"top_logprobs": 3}, 400, "top_logprobs"),
-        ({"logprobs": True, "top_logprobs": 21}, 400, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, 400, "top_logprobs"),
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages"),
         ({"messages": []}, 422, "messages"),
@@ -246,7 +246,8 @@ def test_completions_stream_each_choice(letters: TestClient) -> None:
 def test_more_prompts_than_places_are_refused_together(make_client: MakeClient) -> None:
     client = make_client(Letters(), max_queue=1)
     reply = client.post("/v1/completions", json={"prompt": ["a", "b", "c"]})
-    assert reply.status_code == 429
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "prompt")
+    assert "2 prompts" in reply.json()["error"]["message"]
     assert client.app.state.worker.runner.running == 0  # type: ignore[attr-defined]
 
 
