@@ -56,7 +56,7 @@ class LlamaCppSettings(SamplingSettings):
 
 
 class LlamaCppChatBot(ChatBot):
-    """Any GGUF file; the chat template is the one inside it (ChatML where it has none).
+    """Any GGUF file with a chat template inside it.
 
     Each of the `max_running` slots has a context of its own (see `llamacpp_setup.context_for`).
     """
@@ -84,6 +84,12 @@ class LlamaCppChatBot(ChatBot):
         path = builtin.resolve(self.config.pretrained_path, self.progress)
         self.progress("checking the file", None)
         self._header = read_header(path)
+        if not self._header.chat_template:
+            # llama.cpp would take ChatML, and a model of another format would answer badly.
+            raise LoadError(
+                f"{path!r} has no chat template inside, so its prompt format is not known."
+                " Use a file with one, an instruct or chat model's."
+            )
         self._read_ahead(path)
         self.progress("loading the weights", None)
         self._folder = _private_folder()

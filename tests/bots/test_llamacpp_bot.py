@@ -88,13 +88,22 @@ def test_a_bad_file_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
         load(tmp_path / "missing.gguf")
 
 
+def test_a_file_without_a_template_is_refused(tmp_path: Path) -> None:
+    """No format is guessed."""
+    file = tmp_path / "base.gguf"
+    file.write_bytes(gguf({"general.architecture": "llama"}))
+    with pytest.raises(LoadError, match="no chat template inside"):
+        load(file)
+
+
 def test_a_file_that_llama_cpp_refuses_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process lives on, and the socket's folder is gone."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     file = tmp_path / "strange.gguf"
-    file.write_bytes(gguf({"general.architecture": "no-such-thing"}))
+    strange = {"general.architecture": "no-such-thing", "tokenizer.chat_template": "{{ messages }}"}
+    file.write_bytes(gguf(strange))
     with pytest.raises(LoadError, match=r"could not load .*no-such-thing"):
         load(file)
     assert list(tmp_path.iterdir()) == [file]
