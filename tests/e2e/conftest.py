@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from server.hub.page import PAGE
 from tests.e2e.browser import ZooPage
-from tests.server.hub.conftest import Hub
+from tests.server.hub.conftest import Hub, echo
 from tests.support import eventually
 
 CHROMIUM_FLAGS = [
@@ -51,14 +51,14 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture
 def start_zoo(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
-    """Starts a hub with echo workers of these names, and waits until all are ready."""
+    """Starts a hub, given names of echo workers or whole entries; waits until all are ready."""
     built_page()
     hubs: list[Hub] = []
 
-    def start(*names: str) -> Hub:
-        hub = Hub(tmp_path, [{"name": name, "type": "echo"} for name in names])
+    def start(*workers: str | dict[str, Any]) -> Hub:
+        hub = Hub(tmp_path, [echo(w) if isinstance(w, str) else w for w in workers])
         hubs.append(hub)
-        eventually(hub.all_ready, "ready workers", 60)
+        eventually(hub.all_ready, "ready workers", 120)
         return hub
 
     yield start
