@@ -83,6 +83,11 @@ class Pane:
             field.blur()
         self.root.get_by_test_id("settings-close").click()
 
+    def open_menu(self) -> None:
+        """Open its menu of actions."""
+        self.root.get_by_role("button", name="Actions for the pane").click()
+        expect(self.root.page.get_by_role("menu")).to_be_visible()
+
     def stop(self) -> None:
         """Stop this pane's answer only."""
         self.root.get_by_test_id("stop").click()

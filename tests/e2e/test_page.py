@@ -58,6 +58,11 @@ def test_compare_two_workers(zoo_page: ZooPage, start_zoo: Callable[..., Hub]) -
             pane.expect_text()
         assert zoo_page.serious_violations() == []
 
+        owl.open_menu()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("menu")).to_have_count(0)
+        owl.expect_status("streaming")
+
         owl.stop()
         owl.expect_status("stopped")
         owl.expect_text()

@@ -105,6 +105,8 @@ export function useChatStream() {
       if (controller.signal.aborted) return
       show(id, { type: 'fail', failure: toFailure(error), at: Date.now() })
       checkWorker(entry.workerUrl)
+      // A mistake of ours: the pane says so, and the console says where.
+      if (!(error instanceof ApiError)) throw error
     } finally {
       if (controllers.get(id) === controller) controllers.delete(id)
     }
@@ -128,9 +130,8 @@ function isFromPerson({ type }: PaneEvent): boolean {
   return type === 'send' || type === 'resend' || type === 'stop' || type === 'clear'
 }
 
-/** Everything that can go wrong has a message; only errors that are ours to fix are thrown on. */
-export function toFailure(error: unknown): Failure {
-  if (!(error instanceof ApiError)) throw error
+function toFailure(error: unknown): Failure {
+  if (!(error instanceof ApiError)) return { message: String(error), code: 'page_error' }
   const { message, type, param, code, status, retryAfter } = error
   return { message, type, param, code, status, retryAfter }
 }
