@@ -8,8 +8,6 @@ from types import ModuleType
 
 import pytest
 
-pytest.importorskip("hatchling")
-
 
 def load_hook() -> ModuleType:
     path = Path(__file__).parents[1] / "hatch_build.py"
