@@ -1,19 +1,14 @@
 """What tests need to run real processes and to wait for conditions, never for time."""
 
-import asyncio
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import httpx
-
-T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
@@ -65,9 +60,3 @@ def running_worker(*flags: str, wait: str = "/readyz") -> Iterator[WorkerProcess
     finally:
         process.kill()
         process.communicate()
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` in a thread: Playwright keeps a loop of its own in the main one."""
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, work).result()

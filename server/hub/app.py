@@ -57,7 +57,12 @@ def _add_list(app: FastAPI, registry: Registry, supervisor: Supervisor) -> None:
         """All workers with their health, the zoo's first."""
         return WorkerList(workers=[member.entry(client_host) for member in registry])
 
-    @app.post("/api/workers", status_code=201, responses=responses(409, 413, 422), tags=["workers"])
+    @app.post(
+        "/api/workers",
+        status_code=201,
+        responses=responses(400, 409, 413, 422),
+        tags=["workers"],
+    )
     async def register_worker(new: NewWorker, client_host: ClientHost) -> WorkerEntry:
         """Add a worker that runs already, here or elsewhere."""
         member = registry.register(new)

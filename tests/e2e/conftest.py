@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from server.hub.page import PAGE
 from tests.e2e.browser import ZooPage
@@ -38,11 +38,25 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": chromium, "args": CHROMIUM_FLAGS}
 
 
-@pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """Ends with its module, unlike the plugin's: no other loop can run in this thread meanwhile."""
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, browser_type_launch_args: dict[str, Any]) -> Iterator[Browser]:
+    """One Chromium for the tests of a module."""
+    started = playwright.chromium.launch(**browser_type_launch_args)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def browser_context_args() -> dict[str, Any]:
     """One size, one language, one theme, wherever the tests run."""
     return {
-        **browser_context_args,
         "viewport": {"width": 1280, "height": 800},
         "locale": "en-US",
         "color_scheme": "light",

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 from bots.echo_bot import EchoBot
 from server.app import create_app
 from server.config import load_config
-from tests.support import WorkerProcess, answers, eventually, run_async, running_worker
+from tests.support import WorkerProcess, answers, eventually, running_worker
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_64_streams_lose_nothing_and_leave_nothing(worker: WorkerProcess) -> Non
             await asyncio.gather(*readers, return_exceptions=True)
         return time.monotonic()
 
-    vanished = run_async(all_at_once())
+    vanished = asyncio.run(all_at_once())
     eventually(lambda: metric(worker.url, "chatzoo_num_requests_running") == 0, "nothing runs", 5)
     assert time.monotonic() - vanished < 1
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.client import Answer, EventParser, WorkerClient, WorkerError
-from tests.support import run_async
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "cached_tokens": 0}
 TIMINGS = {"queue_ms": 1, "ttft_ms": 2, "total_ms": 3, "tokens_per_second": None}
@@ -81,7 +80,7 @@ def ask(response: httpx.Response | Exception, **how: Any) -> tuple[list[str], An
                 seen.append(answer.text)
 
     try:
-        run_async(main())
+        asyncio.run(main())
     except WorkerError as error:
         error.add_note(final.text)
         raise
@@ -142,7 +141,7 @@ def test_the_request() -> None:
             async for _ in client.generate(messages, {"seed": 1}, "Be brief."):
                 pass
 
-    run_async(main())
+    asyncio.run(main())
     assert sent[0].headers["authorization"] == "Bearer key"
     assert json.loads(sent[0].content) == {
         "messages": [{"role": "user", "content": "hi"}],
@@ -220,7 +219,7 @@ def test_leaving_early_closes_the_stream() -> None:
             await answers.aclose()
             assert body.closed
 
-    run_async(main())
+    asyncio.run(main())
 
 
 def test_info_and_settings() -> None:
@@ -234,7 +233,7 @@ def test_info_and_settings() -> None:
             assert (await client.info())["name"] == "Mine"
             assert list(await client.settings()) == ["seed"]
 
-    run_async(main())
+    asyncio.run(main())
 
 
 def test_what_is_no_url() -> None:

@@ -13,7 +13,6 @@ from bots.settings import BotSettings
 from server.errors import ApiError
 from server.metrics import Metrics
 from server.stream import Call, Queued, Runner, Silence, Ticket, Timings
-from tests.support import run_async
 
 
 class GatedBot(ChatBot):
@@ -73,7 +72,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
         await test()
 
-    run_async(main())
+    asyncio.run(main())
 
 
 def test_waiting_requests_learn_their_place_and_run_in_order() -> None:

@@ -11,7 +11,6 @@ from server.hub import health as module
 from server.hub.health import Unreachable, ask, watch
 from server.hub.registry import Member, Registry
 from server.hub.schema import Health, NewWorker
-from tests.support import run_async
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -30,7 +29,7 @@ def asked(handler: Handler) -> str:
             except Unreachable as error:
                 return str(error)
 
-    return run_async(main())
+    return asyncio.run(main())
 
 
 def test_a_question_carries_the_key() -> None:
@@ -90,7 +89,7 @@ def watched(answers: list[httpx.Response | None], source: str) -> list[Health]:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch(client, registry, mine)
 
-    run_async(main())
+    asyncio.run(main())
     return seen
 
 

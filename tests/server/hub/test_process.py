@@ -8,7 +8,6 @@ import psutil
 import pytest
 
 from server.hub.process import MAX_LINE, Child, Lines, start_child
-from tests.support import run_async
 
 
 def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
@@ -20,7 +19,7 @@ def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
             child.kill()
             await child.wait()
 
-    run_async(main())
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

@@ -13,7 +13,6 @@ from server.hub import supervisor as module
 from server.hub.registry import Member, Registry
 from server.hub.supervisor import Backoff, Supervisor, told, worker_command
 from server.hub.zoo import ZooWorker
-from tests.support import run_async
 
 
 def test_delays_double_up_to_half_a_minute() -> None:
@@ -64,7 +63,7 @@ def supervise(
                 await use(supervisor, member)
                 await supervisor.stop()
 
-    run_async(main())
+    asyncio.run(main())
     return lines, restarts
 
 
