@@ -102,7 +102,10 @@ def test_a_file_that_llama_cpp_refuses_leaves_nothing_behind(
     """The process lives on, and the socket's folder is gone."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     file = tmp_path / "strange.gguf"
-    strange = {"general.architecture": "no-such-thing", "tokenizer.chat_template": "{{ messages }}"}
+    strange: dict[str, object] = {
+        "general.architecture": "no-such-thing",
+        "tokenizer.chat_template": "{{ messages }}",
+    }
     file.write_bytes(gguf(strange))
     with pytest.raises(LoadError, match=r"could not load .*no-such-thing"):
         load(file)

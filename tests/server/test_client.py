@@ -1,5 +1,6 @@
 """The client that the terminal commands share: events out of bytes, answers out of events."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
