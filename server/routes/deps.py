@@ -13,13 +13,13 @@ from server.worker import Worker
 _bearer = HTTPBearer(auto_error=False, description="The worker's --api-key, where it has one.")
 
 
-def get_worker(request: Request) -> Worker:
+async def get_worker(request: Request) -> Worker:
     """The worker of this app."""
     worker: Worker = request.app.state.worker
     return worker
 
 
-def require_key(
+async def require_key(
     request: Request,
     worker: Annotated[Worker, Depends(get_worker)],
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
@@ -29,7 +29,7 @@ def require_key(
     check_key(request.headers.get("authorization"), key.get_secret_value() if key else None)
 
 
-def get_call(request: Request) -> Call:
+async def get_call(request: Request) -> Call:
     """The request's id, which `X-Request-Id` carries, and when it arrived."""
     return Call(request.state.request_id, request.state.arrived)
 
