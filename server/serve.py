@@ -140,9 +140,13 @@ class WorkerServer(uvicorn.Server):
 
 
 class LoadProgress:
-    """Shows loading: a bar at a terminal, else a line a stage. Called from the loading thread."""
+    """Shows loading: a bar at a terminal, else a line a stage. Called from the loading thread.
+
+    Made before the model's library is imported, as it turns off the bars that libraries draw.
+    """
 
     def __init__(self) -> None:
+        os.environ.setdefault("TQDM_DISABLE", "1")
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
