@@ -85,10 +85,10 @@ def check_path(path: str) -> None:
 
 
 def fetch_builtin(progress: Progress) -> None:
-    """Have every form of the built-in model in the cache. Raises LoadError."""
+    """Have every form of the built-in model in the cache, every byte checked. Raises LoadError."""
     from bots import builtin
 
-    builtin.fetch_all(progress)
+    builtin.verify(progress)
 
 
 def family_of(path: str) -> str:

@@ -1,6 +1,6 @@
 """EchoBot: answers with the question. Needs no weights; for tests, demos and measuring the wire.
 
-Deterministic: the same messages and settings give the same steps. `prefix`, `rate`, `fail_after`
+Deterministic: the same messages and settings give the same steps. `repeat`, `rate`, `fail_after`
 make it behave like a model that is slow, or that breaks.
 """
 

@@ -5,9 +5,9 @@ This module knows types, ranges and what control the page draws; not what a valu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bots.errors import InvalidRequest
 
@@ -69,7 +69,7 @@ class BotSettings(BaseModel):
     max_new_tokens: int = control(
         512, "slider", "Max new tokens", "The answer ends after this many tokens.", ge=0, le=131072
     )
-    stop: tuple[str, ...] = control(
+    stop: tuple[Annotated[str, StringConstraints(max_length=500)], ...] = control(
         (), "hidden", "Stop texts", "The answer ends before the first of these.", max_length=16
     )
 

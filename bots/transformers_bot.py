@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from bots import builtin
 from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.engine.decode import Scored, Token, decode
 from bots.engine.detokenizer import Detokenizer
-from bots.errors import InvalidRequest, LoadError, OutOfMemory
+from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
@@ -86,6 +87,7 @@ class TransformersChatBot(ChatBot):
 
     def load_tokenizer(self) -> None:
         """The tokenizer beside the model, or at `tokenizer_path`."""
+        self._check_config()
         path = self.config.tokenizer_path or self.config.pretrained_path
         local = builtin.resolve(path, self.progress)
         self.progress("tokenizer", None)
@@ -110,6 +112,21 @@ class TransformersChatBot(ChatBot):
                 **self._hub_options(),
             )
         self.model.eval()
+
+    def _check_config(self) -> None:
+        """Raises ConfigError for what cannot work, before anything is fetched."""
+        if self.config.base_model:
+            raise ConfigError(
+                "Adapters on a base model (--base-model) are not supported yet: merge the adapter"
+                " into its base, and serve the result.",
+                param="base-model",
+            )
+        folder = Path(self.config.pretrained_path)
+        if folder.is_dir() and not (folder / "config.json").is_file():
+            raise ConfigError(
+                f"{str(folder)!r} is a folder without config.json, so it holds no model.",
+                param="pretrained-path",
+            )
 
     def _hub_options(self) -> dict[str, Any]:
         # False, not None: None asks on standard input, and a worker would wait for ever.

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from bots.events import Delta, Done, Event, PromptScored, Replace, TokenLogprob, Usage
 from server import sse
-from server.errors import ApiError
+from server.errors import ApiError, api_error, error_code
 from server.stream import Queued, Silence, Ticket
+
+log = structlog.get_logger("chatzoo.worker")
 
 
 @dataclass(slots=True)
@@ -82,6 +85,13 @@ async def _joined(ticket: Ticket) -> Answer:
     async for event in ticket.events():
         answer.apply(event)
     return answer
+
+
+def last_words(error: Exception, ticket: Ticket) -> dict[str, object]:
+    """The error that ends a stream, logged here unless the runner has logged it."""
+    if error is not ticket.outcome and error_code(error) == "internal_error":
+        log.error("request failed", id=ticket.id, exc_info=error)
+    return api_error(error, ticket.id).body.model_dump()
 
 
 class EventStream(StreamingResponse):

@@ -46,6 +46,8 @@ def create_app(
         app.include_router(module.router)
     add_handlers(app)
     app.add_middleware(HostCheck, names=[config.host, socket.gethostname(), *config.allow_host])
+    app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
+    # Outermost, so that the page can read every error.
     app.add_middleware(
         CORSMiddleware,
         allow_origins=config.allow_origin,
@@ -53,7 +55,6 @@ def create_app(
         allow_headers=["Authorization", "Content-Type"],
         expose_headers=[REQUEST_ID, "Retry-After"],
     )
-    app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -86,7 +86,8 @@ def serve(
         str | None, flag("Tokenizer folder or id, when it is not beside the model.", MODEL)
     ] = None,
     base_model: Annotated[
-        str | None, flag("The base that an adapter in --pretrained-path belongs to.", MODEL)
+        str | None,
+        flag("The base of an adapter (refused for now).", MODEL),
     ] = None,
     devices: Annotated[
         str | None,

@@ -4,6 +4,7 @@ Precedence: command line, then environment (`CHATZOO_…`), then the `--config` 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,21 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _devices(value: object) -> object:
+    if isinstance(value, int):  # YAML reads a single number as one
+        value = str(value)
+    if isinstance(value, str) and not re.fullmatch(r"auto|cpu|(cuda:)?\d+(,(cuda:)?\d+)*", value):
+        raise ValueError(f"{value!r} is none of auto, cpu, or GPU numbers such as 0,1")
+    return value
+
+
+def _key(value: object) -> object:
+    printable = isinstance(value, str) and value.isascii() and value.isprintable()
+    if isinstance(value, str) and (not value or not printable or " " in value):
+        raise ValueError("a key is printable ASCII without blanks, and is not empty")
+    return value
+
+
 Origin = Annotated[str, BeforeValidator(_origin)]
 
 
@@ -44,7 +60,7 @@ class WorkerConfig(BaseModel):
     bot: str | None = None
     tokenizer_path: str | None = None
     base_model: str | None = None
-    devices: str = "auto"
+    devices: Annotated[str, BeforeValidator(_devices)] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     revision: str | None = None
     trust_remote_code: bool = False
@@ -53,7 +69,7 @@ class WorkerConfig(BaseModel):
     name: str | None = Field(None, max_length=200)
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
-    api_key: SecretStr | None = None
+    api_key: Annotated[SecretStr | None, BeforeValidator(_key)] = None
     allow_origin: Annotated[list[Origin], BeforeValidator(_split)] = PAGE_ORIGINS
 
     allow_host: Annotated[list[str], BeforeValidator(_split)] = Field(default_factory=list)
@@ -79,7 +95,7 @@ class WorkerConfig(BaseModel):
             return self.name
         if "://" in self.pretrained_path:
             endpoint = urlsplit(self.pretrained_path)
-            return endpoint.fragment or endpoint.netloc
+            return endpoint.fragment or endpoint.netloc.rpartition("@")[2]  # never a password
         last = self.pretrained_path.rstrip("/").rpartition("/")[2]
         return last or self.type or (self.bot or "").rpartition(":")[2] or "model"
 

@@ -3,10 +3,13 @@
 Bounded in number and in age; the one not used for longest goes first. In memory only.
 """
 
+import asyncio
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 Pair = tuple[str, str]
 
@@ -20,6 +23,15 @@ class Conversations:
         self._ttl = ttl
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, list[Pair]]] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, uid: str | None) -> AsyncIterator[tuple[str, list[Pair]]]:
+        """`open`, with no other turn of the same conversation meanwhile."""
+        known = uid if uid is not None and uid in self._kept else None
+        lock = self._locks.setdefault(known, asyncio.Lock()) if known else asyncio.Lock()
+        async with lock:
+            yield self.open(uid)
 
     def open(self, uid: str | None) -> tuple[str, list[Pair]]:
         """The uid and its pairs so far; a missing or unknown uid begins a new conversation."""

@@ -96,7 +96,6 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     words = {
         400: "A value that cannot be used",
         401: "No API key, or a wrong one",
-        403: "Not allowed from there",
         404: "Not known here",
         409: "It conflicts with what is there",
         413: "The body is too large",

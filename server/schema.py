@@ -4,12 +4,24 @@ Unknown fields are refused: a misspelt name must not silently do nothing.
 """
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bots.events import FinishReason, Message, Role, Usage
 from server.errors import ErrorBody
+
+
+def _encodable(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text holds half of a surrogate pair, which is no character") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""Text that can be encoded: JSON lets lone surrogates through, tokenizers do not."""
 
 State = Literal["loading", "ready", "draining", "failed"]
 
@@ -24,7 +36,7 @@ class ChatMessage(Strict):
     """One turn of a conversation."""
 
     role: Role
-    content: str
+    content: Text
 
     def to_message(self) -> Message:
         """The bot's form of it."""
@@ -38,7 +50,7 @@ class PromptRequest(Strict):
     params: dict[str, Any] = Field(
         default_factory=dict, description="Settings of this request; their schema is `/params`."
     )
-    system: str | None = Field(
+    system: Text | None = Field(
         None, description="System text; takes the place of one in `messages`."
     )
 

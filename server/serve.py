@@ -40,6 +40,7 @@ def serve(config: WorkerConfig) -> None:
         os.environ["OMP_NUM_THREADS"] = str(config.threads)
     path, family, bot = config.pretrained_path, config.type, config.bot
     check_path(path)
+    check_path(config.tokenizer_path or "")
     find_bot(path, family=family, bot=bot)
     logs.configure(config.log_level, config.log_format)
     bound = bind(config.host, config.port)

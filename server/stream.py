@@ -271,20 +271,20 @@ class Runner:
 
         running = [ticket for name, ticket in self._running.items() if meant(name)]
         waiting = [ticket for name, ticket in self._waiting.items() if meant(name)]
-        for ticket in waiting:
-            ticket.put(ticket.end(Done("cancelled", Usage(ticket.prepared.prompt_tokens))))
+        for ticket in waiting + running:
             self.abandon(ticket)
-        for ticket in running:
-            ticket.stop.set()
         return bool(running or waiting)
 
     def abandon(self, ticket: Ticket) -> None:
-        """The reader of a ticket is gone: stop it, free its place in the queue."""
+        """Stop a request; one that waits ends at once and frees its place in the queue."""
         ticket.stop.set()
         if self._waiting.pop(ticket.id, None):
-            ticket.end(Done("cancelled", Usage(ticket.prepared.prompt_tokens)))
+            self._leave(ticket)
             self._tell_positions()
-            self._finished(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        ticket.put(ticket.end(Done("cancelled", Usage(ticket.prepared.prompt_tokens))))
+        self._finished(ticket)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new requests, let those there finish; after `seconds` stop them."""
@@ -297,8 +297,12 @@ class Runner:
     def close(self) -> None:
         """Stop everything; the threads end when they have noticed."""
         self.draining = True
-        for request_id in [*self._waiting, *self._running]:
-            self.cancel(request_id)
+        waiting = [*self._waiting.values()]
+        self._waiting.clear()
+        for ticket in waiting:
+            self._leave(ticket)
+        for ticket in self._running.values():
+            ticket.stop.set()
         if self._threads:
             self._threads.shutdown(wait=False)
 

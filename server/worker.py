@@ -100,7 +100,10 @@ class Worker:
             bot = self._bot = make if isinstance(make, ChatBot) else make()
             bot.load(self._note_progress)
             self._facts = bot.info()
-            self.runner.open(bot, min(self.config.max_running or bot.max_running, bot.max_running))
+            wanted = self.config.max_running or bot.max_running
+            if wanted > bot.max_running:
+                log.warning("max-running is more than this model can", can=bot.max_running)
+            self.runner.open(bot, min(wanted, bot.max_running))
             self._loaded = True
             log.info("ready", name=self.name)
         except ConfigError as error:
@@ -183,6 +186,11 @@ class Worker:
         field["default"] = min(field["default"], self.config.max_new_tokens)
         return schema
 
+    @property
+    def context_length(self) -> int | None:
+        """Tokens of prompt and answer together; None where there is no limit or no model yet."""
+        return self._facts.context_length
+
     def supports(self, setting: str) -> bool:
         """Whether this bot has a setting of that name."""
         return self._bot is not None and setting in self._bot.Settings.model_fields
@@ -199,7 +207,7 @@ class Worker:
             dtype=facts.dtype,
             quantization=facts.quantization,
             context_length=facts.context_length,
-            revision=facts.revision or config.revision,
+            revision=facts.revision,
             version=package_version(),
             state=self.state,
             progress=self.progress,

@@ -20,6 +20,9 @@ from transformers import (
 
 from bots.sampling import SamplingSettings
 
+COLDEST = 1e-4
+"""Below this temperature the best token is taken: dividing logits by less would overflow."""
+
 
 class CountPenalty(LogitsProcessor):  # type: ignore[misc]
     """Lowers tokens that the answer already has; the prompt, `prompt_tokens` long, is free."""
@@ -44,7 +47,7 @@ class Sampler:
     ) -> None:
         self._penalties = _penalties(settings, prompt_tokens)
         self._filters = _filters(settings)
-        self._greedy = settings.temperature == 0
+        self._greedy = settings.temperature < COLDEST
         self._random = torch.Generator(device)
         if settings.seed is None:
             self._random.seed()
@@ -76,7 +79,7 @@ def _penalties(settings: SamplingSettings, prompt_tokens: int) -> LogitsProcesso
 def _filters(settings: SamplingSettings) -> LogitsProcessorList:
     """In the order of transformers' own `generate`."""
     chosen = LogitsProcessorList()
-    if settings.temperature not in (0, 1):
+    if settings.temperature >= COLDEST and settings.temperature != 1:
         chosen.append(TemperatureLogitsWarper(settings.temperature))
     if settings.top_k:
         chosen.append(TopKLogitsWarper(settings.top_k))

@@ -22,6 +22,7 @@ from bots.events import Message, Role
 from server.answer import collect
 from server.errors import ApiError, api_error, responses
 from server.routes.deps import CallDep, WorkerDep, authorised
+from server.schema import Text
 from server.stream import Call
 from server.worker import Worker
 
@@ -41,7 +42,7 @@ class OldTurn(BaseModel):
     """ChatZoo's message: the role is HUMAN, BOT or SYSTEM."""
 
     role: Literal["HUMAN", "BOT", "SYSTEM", "user", "assistant", "system"]
-    content: str
+    content: Text
 
     def to_message(self) -> Message:
         """The bot's form of it."""
@@ -56,7 +57,7 @@ class ChatZooQuery(BaseModel):
 
     query: Turns
     params: dict[str, Any] = {}
-    prompt: str | None = None
+    prompt: Text | None = None
 
 
 class Sampling(BaseModel):
@@ -77,15 +78,15 @@ class Sampling(BaseModel):
 class ChatGLMQuery(Sampling):
     """ChatGLM: the question and the earlier pairs."""
 
-    prompt: str
-    history: list[tuple[str, str]]
+    prompt: Text
+    history: list[tuple[Text, Text]]
 
 
 class MossQuery(Sampling):
     """EduChat and MOSS: the question; the conversation is remembered under `uid`."""
 
-    prompt: str
-    uid: str | None = None
+    prompt: Text
+    uid: Text | None = None
 
 
 def _dialect(body: Any) -> str:
@@ -135,8 +136,9 @@ async def ask(
         case ChatGLMQuery():
             return await _ask_pairs(asked, body, body.history, None)
         case MossQuery():
-            uid, pairs = worker.conversations.open(body.uid)
-            return await _ask_pairs(asked, body, pairs, uid)
+            # One turn of a conversation at a time: the next one is to know this one's answer.
+            async with worker.conversations.turn(body.uid) as (uid, pairs):
+                return await _ask_pairs(asked, body, pairs, uid)
         case ChatZooQuery():
             return await _ask_chatzoo(asked, body)
         case _:
@@ -193,9 +195,12 @@ async def _prepare_pairs(
     """Build the prompt of a question after its pairs.
 
     With `trim`, the oldest pairs are forgotten (removed from `pairs`) as long as there are too
-    many for the worker or the model: a caller who sends only a `uid` cannot shorten the
-    conversation himself.
+    many for the worker, or they leave less room for the answer than was asked for and than a
+    quarter of the context: a caller who sends only a `uid` cannot shorten the conversation.
     """
+    wanted = worker.settings(body.params()).max_new_tokens
+    if worker.context_length is not None:
+        wanted = min(wanted, worker.context_length // 4)
     while True:
         messages = [
             message
@@ -205,7 +210,9 @@ async def _prepare_pairs(
         messages.append(Message("user", body.prompt))
         try:
             if not trim or not pairs or len(messages) <= worker.config.max_messages:
-                return await worker.prepare(messages, body.params())
+                prepared = await worker.prepare(messages, body.params())
+                if not trim or not pairs or prepared.settings.max_new_tokens >= wanted:
+                    return prepared
         except ContextLengthExceeded:
             if not trim or not pairs:
                 raise
@@ -227,7 +234,7 @@ def _within(prepared: Prepared, max_length: int | None) -> Prepared:
     return replace(prepared, settings=settings)
 
 
-@router.post("/parameters", responses=responses(401))
+@router.post("/parameters", responses=responses(401, 503))
 async def parameters(worker: WorkerDep) -> dict[str, Any]:
     """ChatZoo: the settings with their defaults."""
     return worker.settings({}).model_dump()

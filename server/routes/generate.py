@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 
 from bots.events import Delta, Done, Event, Replace, Start
 from server import sse
-from server.answer import EventStream, collect
-from server.errors import ApiError, api_error, responses
+from server.answer import EventStream, collect, last_words
+from server.errors import ApiError, responses
 from server.routes.deps import CallDep, WorkerDep, authorised
 from server.schema import (
     CancelResponse,
@@ -74,7 +74,7 @@ async def _frames(ticket: Ticket, worker: Worker) -> AsyncIterator[bytes]:
                 number += isinstance(event, Delta | Replace)
                 yield data
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(api_error(error, ticket.id).body.model_dump(), "error")
+        yield sse.frame(last_words(error, ticket), "error")
 
 
 def _frame(

@@ -13,12 +13,14 @@ from server.schema import HealthResponse, InfoResponse, NotReadyResponse, ReadyR
 router = APIRouter(tags=["worker"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> HealthResponse:
     """200 while the process lives, also while the model loads."""
     return HealthResponse()
 
 
+@router.head("/readyz", include_in_schema=False, response_model=None)
 @router.get("/readyz", response_model=ReadyResponse, responses={503: {"model": NotReadyResponse}})
 async def readyz(worker: WorkerDep) -> Response | ReadyResponse:
     """200 when it can answer; 503 while it loads or drains, and when the model failed to load."""

@@ -11,8 +11,8 @@ from bots.chatbot import Prepared
 from bots.errors import InvalidRequest, Unsupported
 from bots.events import FinishReason, TokenLogprob, Usage
 from server import sse
-from server.answer import Answer, EventStream, collect
-from server.errors import ApiError, api_error, responses
+from server.answer import Answer, EventStream, collect, last_words
+from server.errors import ApiError, responses
 from server.routes.deps import CallDep, WorkerDep, authorised
 from server.routes.openai_schema import (
     AssistantMessage,
@@ -51,7 +51,7 @@ async def models(worker: WorkerDep) -> ModelList:
 @router.get("/models/{model_id:path}", responses=responses(401, 404))
 async def model(model_id: str, worker: WorkerDep) -> ModelObject:
     """The model of this worker."""
-    check_model(model_id, worker)
+    check_model(model_id or "/", worker)
     return ModelObject(id=worker.name, created=_STARTED)
 
 
@@ -224,7 +224,7 @@ async def _chat_frames(
                     yield sse.frame({**head, "choices": [], "usage": usage})
                 yield sse.DONE
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(api_error(error, ticket.id).body.model_dump())
+        yield sse.frame(last_words(error, ticket))
 
 
 # -- text completions ----------------------------------------------------------------------------
@@ -284,24 +284,27 @@ async def completions(
 
 
 def _text_choice(
-    index: int, prepared: Prepared, answer: Answer, body: CompletionRequest, *, first: bool = True
+    index: int, prepared: Prepared, answer: Answer, body: CompletionRequest, *, sent: int = -1
 ) -> TextChoice:
-    """A choice; `first` says that it is the whole answer, or the first chunk of it."""
+    """A choice, whole or the next chunk of it; `sent` characters were scored in chunks before it,
+    and -1 says that there was none."""
+    first = sent < 0
     echoed = prepared.inputs.prompt if body.echo and first else ""
     scored = [*answer.prompt_logprobs, *answer.logprobs]
     ids = body.return_token_ids
     return TextChoice(
         index=index,
         text=echoed + answer.text,
-        logprobs=_text_logprobs(scored) if body.logprobs is not None else None,
+        logprobs=_text_logprobs(scored, max(sent, 0)) if body.logprobs is not None else None,
         finish_reason=finish(answer.done.finish_reason) if answer.done else None,
         token_ids=list(answer.token_ids) if ids else None,
         prompt_token_ids=prepared.inputs.token_ids if ids and first else None,
     )
 
 
-def _text_logprobs(scored: list[TokenLogprob]) -> TextLogprobs:
-    offsets, at = [], 0
+def _text_logprobs(scored: list[TokenLogprob], at: int) -> TextLogprobs:
+    """The lists of OpenAI's format; `at` characters were scored before."""
+    offsets = []
     for item in scored:
         offsets.append(at)
         at += len(item.text)
@@ -322,23 +325,25 @@ async def _text_frames(
     """The choices one after the other; each is decoded meanwhile, whatever its turn."""
     head = {"id": tickets[0].id, "object": "text_completion", "created": int(time.time())}
     head["model"] = worker.name
-    usages = []
+    usages: list[Usage] = []
+    ticket = tickets[0]
     try:
         for index, ticket in enumerate(tickets):
-            first = True
+            sent = -1
             async for answer, piece in _answers(ticket, worker):
                 if answer is None:
                     yield sse.PING
                     continue
                 part = replace(answer, text=piece)
-                choice = _text_choice(index, ticket.prepared, part, body, first=first)
+                choice = _text_choice(index, ticket.prepared, part, body, sent=sent)
                 if choice.text or answer.done or answer.token_ids or answer.prompt_logprobs:
                     yield sse.frame({**head, "choices": [choice.model_dump(exclude_none=False)]})
-                    first = False
+                    tokens = choice.logprobs.tokens if choice.logprobs else []
+                    sent = max(sent, 0) + sum(map(len, tokens))
                 if answer.done:
                     usages.append(answer.usage)
         if body.include_usage:
             yield sse.frame({**head, "choices": [], "usage": usage_of(*usages).model_dump()})
         yield sse.DONE
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(api_error(error, tickets[0].id).body.model_dump())
+        yield sse.frame(last_words(error, ticket))

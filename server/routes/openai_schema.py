@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bots.errors import InvalidRequest
 from bots.events import Message
+from server.schema import Text
 
 _SAMPLING = (
     "temperature",
@@ -69,14 +70,14 @@ class ContentPart(BaseModel):
     """A part of a message; only text is understood."""
 
     type: str
-    text: str | None = None
+    text: Text | None = None
 
 
 class ChatTurn(BaseModel):
     """One message of a chat completion request."""
 
     role: str
-    content: str | list[ContentPart] | None = None
+    content: Text | list[ContentPart] | None = None
 
     def to_message(self) -> Message:
         """The bot's form of it. Raises InvalidRequest for what is not text."""
@@ -104,7 +105,7 @@ class ChatCompletionRequest(_Request):
 class CompletionRequest(_Request):
     """POST /v1/completions."""
 
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: Text | list[Text] | list[int] | list[list[int]]
     max_tokens: int | None = None
     echo: bool = False
     logprobs: int | None = None

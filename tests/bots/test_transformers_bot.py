@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bots.chatbot import ChatBot
-from bots.errors import ContextLengthExceeded, InvalidRequest, LoadError, OutOfMemory
+from bots.errors import ConfigError, ContextLengthExceeded, InvalidRequest, LoadError, OutOfMemory
 from bots.events import Delta, Done, Message, PromptScored, Start
 from bots.families.auto import AutoBot
 from bots.settings import BotConfig
@@ -209,9 +209,14 @@ def test_broken_weights_are_one_sentence(tiny_folder: Path, tmp_path: Path, brok
     assert "\n" not in caught.value.message
 
 
-def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match="Cannot load the"):
+def test_a_folder_without_a_model_is_a_wrong_option(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"without config\.json"):
         loaded(tmp_path)
+
+
+def test_an_adapter_is_refused_and_not_ignored(tiny_folder: Path) -> None:
+    with pytest.raises(ConfigError, match="not supported yet"):
+        loaded(tiny_folder, base_model="some/base")
 
 
 @pytest.mark.parametrize(

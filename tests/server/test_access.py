@@ -46,6 +46,14 @@ def test_with_a_key_all_but_health_wants_it(make_client: MakeClient) -> None:
     assert client.post("/generate", json=ASK, headers=right).status_code == 200
 
 
+def test_the_page_can_read_an_internal_error(make_client: MakeClient) -> None:
+    client = make_client(Careless(), allow_origin=["http://127.0.0.1:9000"])
+    early = {"messages": [{"role": "user", "content": "early"}]}
+    reply = client.post("/prompt", json=early, headers={"Origin": "http://127.0.0.1:9000"})
+    assert reply.status_code == 500
+    assert reply.headers["access-control-allow-origin"] == "http://127.0.0.1:9000"
+
+
 @pytest.mark.parametrize("header", ["Bearer schlüssel", "Bearer", "", "Basic s3cret", "s3cret"])
 def test_odd_credentials_are_refused_not_crashed_on(make_client: MakeClient, header: str) -> None:
     client = make_client(api_key="s3cret")

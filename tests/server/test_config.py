@@ -31,6 +31,10 @@ def test_origins_come_as_a_list_or_with_commas() -> None:
         ({"port": 70000}, "'port'"),
         ({"allow_origin": ["*"]}, "is not an origin"),
         ({"max_queue": -1}, "'max-queue'"),
+        ({"devices": "banana"}, "none of auto, cpu"),
+        ({"api_key": ""}, "'api-key': a key is printable ASCII"),
+        ({"api_key": "schlüssel"}, "'api-key': a key is printable ASCII"),
+        ({"api_key": "a\nb"}, "'api-key': a key is printable ASCII"),
         ({"max_quee": 1}, "no option 'max-quee'"),
     ],
 )
@@ -64,6 +68,7 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
         ({"type": "echo"}, "echo"),
         ({"pretrained_path": "http://127.0.0.1:11434/v1#llama3.2"}, "llama3.2"),
         ({"pretrained_path": "http://gpu-box:8000/v1"}, "gpu-box:8000"),
+        ({"pretrained_path": "http://bob:secret@gpu-box:8000/v1"}, "gpu-box:8000"),
         ({"bot": "a/b.py:Mine"}, "Mine"),
     ],
 )
@@ -77,6 +82,11 @@ def test_the_name_that_people_see(options: dict[str, str], name: str) -> None:
 )
 def test_loopback_is_told_from_the_open(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("devices", ["auto", "cpu", "0", "0,1", "cuda:1,2", 0])
+def test_devices(devices: str | int) -> None:
+    assert load_config({"devices": devices}, env={}).devices == str(devices)
 
 
 def test_the_key_is_not_shown() -> None:

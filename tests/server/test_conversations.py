@@ -1,5 +1,7 @@
 """Conversations are bounded in number and age."""
 
+import asyncio
+
 from server.conversations import Conversations
 
 
@@ -42,6 +44,21 @@ def test_the_one_not_used_for_longest_goes_first() -> None:
     assert len(kept) == 2
     assert len(kept.open("a")[1]) == 1
     assert kept.open("b")[1] == []
+
+
+def test_turns_of_a_conversation_come_one_after_the_other() -> None:
+    async def turn(kept: Conversations, uid: str, question: str) -> None:
+        async with kept.turn(uid) as (same, pairs):
+            await asyncio.sleep(0)
+            kept.put(same, [*pairs, (question, "a")])
+
+    async def main() -> None:
+        kept = Conversations(5, 10)
+        kept.put("u", [])
+        await asyncio.gather(*(turn(kept, "u", str(n)) for n in range(5)))
+        assert sorted(question for question, _ in kept.open("u")[1]) == list("01234")
+
+    asyncio.run(main())
 
 
 def test_old_ones_are_forgotten() -> None:

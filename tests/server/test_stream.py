@@ -210,6 +210,32 @@ def test_deltas_that_arrive_together_are_one() -> None:
     run(test)
 
 
+def test_a_reader_of_a_waiting_request_that_is_given_up_ends() -> None:
+    async def test() -> None:
+        async with runner_of(GatedBot()) as runner:
+            submit(runner, "a")
+            waiting = submit(runner, "b")
+            reader = asyncio.create_task(all_of(waiting))
+            waiting.abandon()
+            async with asyncio.timeout(5):
+                last = (await reader)[-1]
+            assert isinstance(last, Done)
+            assert last.finish_reason == "cancelled"
+
+    run(test)
+
+
+def test_an_id_stops_all_prompts_of_its_request() -> None:
+    async def test() -> None:
+        async with runner_of(GatedBot()) as runner:
+            tickets = [submit(runner, name) for name in ("a", "a-1", "ab")]
+            assert runner.cancel("a")
+            assert (await all_of(tickets[1]))[-1].finish_reason == "cancelled"  # type: ignore[attr-defined]
+            assert [tickets[n].stop.is_set() for n in range(3)] == [True, True, False]
+
+    run(test)
+
+
 def test_cancelling_what_is_not_there_is_told() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:

@@ -24,6 +24,9 @@ def chosen(draws: int = 300, **settings: Any) -> set[int]:
     [
         ({}, {0, 1, 2, 3, 4}),
         ({"temperature": 0}, {0}),
+        ({"temperature": 1e-45}, {0}),
+        ({"temperature": 1e-320}, {0}),
+        ({"temperature": 2e-4}, {0}),
         ({"top_k": 2}, {0, 1}),
         ({"top_p": 0.6}, {0}),
         ({"top_p": 0.7}, {0, 1}),

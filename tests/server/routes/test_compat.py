@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from bots.chatbot import BotInfo
 from bots.echo_bot import EchoBot
 from bots.events import Message
 from bots.settings import BotSettings
@@ -82,6 +83,23 @@ def test_a_remembered_conversation_that_is_too_long_loses_its_oldest_pairs(
     history = [["q", "a"]] * 2
     refused = client.post("/", json={"prompt": "r", "history": history})
     assert refused.status_code == 400, "a caller who sends the history is told"
+
+
+class Forgetful(Transcript):
+    """Its context is so small that a long conversation leaves no room."""
+
+    def info(self) -> BotInfo:
+        return BotInfo(context_length=40)
+
+
+def test_old_pairs_make_room_for_an_answer(make_client: MakeClient) -> None:
+    client = make_client(Forgetful())
+    uid, history = None, []
+    for n in range(8):
+        reply = client.post("/", json={"prompt": f"{n} b c", "uid": uid}).json()
+        uid, history = reply["uid"], reply["history"]
+        assert len(reply["response"].split()) >= 3
+    assert len(history) < 8
 
 
 def test_max_length_counts_prompt_and_answer(client: TestClient) -> None:

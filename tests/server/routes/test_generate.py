@@ -90,6 +90,44 @@ def test_a_wrong_request_names_the_field(
     assert set(error) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/generate", ask("\ud800")),
+        ("/prompt", ask("x") | {"system": "\ud800"}),
+        ("/", {"prompt": "\ud800"}),
+        ("/", {"prompt": "x", "history": [["\ud800", ""]]}),
+        ("/get_prompt", [{"role": "HUMAN", "content": "\ud800"}]),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "\ud800"}]}),
+        ("/v1/completions", {"prompt": "\ud800"}),
+    ],
+)
+def test_half_a_character_is_422(client: TestClient, path: str, body: Any) -> None:
+    headers = {"Content-Type": "application/json"}
+    reply = client.post(path, content=json.dumps(body), headers=headers)
+    assert reply.status_code == 422
+    assert "surrogate" in reply.json()["error"]["message"]
+
+
+def test_stop_texts_are_bounded(client: TestClient) -> None:
+    reply = client.post("/generate", json=ask("x", params={"stop": ["x" * 501]}))
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "stop")
+
+
+def test_a_fault_of_the_wire_is_logged_under_the_id_that_the_client_gets(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("broken on purpose")
+
+    monkeypatch.setattr("server.routes.generate.timings", broken)
+    reply = client.post("/generate", json=ask("x"))
+    assert reply.headers["x-request-id"] in events_of(reply.text)[-1][1]["error"]["message"]
+    written = capsys.readouterr().out
+    assert "broken on purpose" in written
+    assert reply.headers["x-request-id"] in written
+
+
 def test_broken_json_is_422(client: TestClient) -> None:
     headers = {"Content-Type": "application/json"}
     assert client.post("/generate", content="{", headers=headers).status_code == 422

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from bots.echo_bot import EchoBot
-from bots.errors import LoadError
+from bots.errors import ConfigError, LoadError
 from tests.server.conftest import MakeClient
 from tests.support import eventually
 
@@ -107,6 +107,44 @@ def test_metrics_count_requests_tokens_and_errors(client: TestClient) -> None:
     assert "chatzoo_generation_tokens_total 1.0" in text
     assert "chatzoo_num_requests_running 0.0" in text
     assert "chatzoo_time_to_first_token_seconds_count 2.0" in text
+
+
+def test_probes_may_ask_for_the_head_alone(client: TestClient) -> None:
+    assert client.head("/healthz").status_code == 200
+    assert client.head("/readyz").status_code == 200
+
+
+def test_nothing_of_the_bot_is_known_before_it_is_made(make_client: MakeClient) -> None:
+    made = threading.Event()
+
+    def make() -> EchoBot:
+        made.wait(30)
+        return EchoBot()
+
+    client = make_client(make, wait=False)
+    try:
+        assert client.get("/healthz").status_code == 200
+        info = client.get("/info").json()
+        assert (info["state"], info["family"], info["queue"]["max_running"]) == (
+            "loading",
+            "echo",
+            0,
+        )
+        for reply in (client.get("/params"), client.post("/parameters")):
+            assert (reply.status_code, reply.json()["error"]["code"]) == (503, "model_loading")
+    finally:
+        made.set()
+    eventually(lambda: client.get("/params").status_code == 200, "settings")
+
+
+def test_options_that_cannot_work_are_noted_for_the_process(make_client: MakeClient) -> None:
+    def make() -> EchoBot:
+        raise ConfigError("no such thing")
+
+    client = make_client(make, wait=False)
+    worker = client.app.state.worker  # type: ignore[attr-defined]
+    eventually(lambda: worker.misconfigured is not None, "the error")
+    assert client.get("/readyz").json()["error"]["code"] == "model_failed"
 
 
 def test_every_answer_has_an_id_and_an_unknown_place_the_common_error(client: TestClient) -> None:

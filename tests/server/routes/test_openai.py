@@ -86,6 +86,7 @@ def chat(text: str = "a", **more: Any) -> dict[str, Any]:
 def test_the_model_is_listed(letters: TestClient) -> None:
     assert [one["id"] for one in letters.get("/v1/models").json()["data"]] == ["letters"]
     assert letters.get("/v1/models/letters").json()["object"] == "model"
+    assert letters.get("/v1/models/").status_code == 404
     unknown = letters.get("/v1/models/nope")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
 
@@ -241,6 +242,13 @@ def test_completions_stream_each_choice(letters: TestClient) -> None:
             texts[choice["index"]] += choice["text"]
     assert texts == {0: "abc", 1: "xyz"}
     assert chunks[-1]["usage"]["completion_tokens"] == 4
+
+
+def test_text_offsets_go_on_from_chunk_to_chunk(letters: TestClient) -> None:
+    body = {"prompt": "xa", "max_tokens": 3, "stream": True, "echo": True, "logprobs": 0}
+    chunks = chunks_of(letters.post("/v1/completions", json=body).text)
+    found = [at for c in chunks for at in c["choices"][0]["logprobs"]["text_offset"]]
+    assert found == [0, 1, 2, 3, 4]
 
 
 def test_more_prompts_than_places_are_refused_together(make_client: MakeClient) -> None:
