@@ -1,9 +1,13 @@
-"""Hosts, origins and the URLs of workers, as text. Opens no connection and resolves no name."""
+"""Hosts, origins, and the URLs and keys of workers, as text.
+
+Opens no connection and resolves no name.
+"""
 
 import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1", "[::1]")
@@ -89,7 +93,22 @@ def worker_url(text: str) -> str:
     netloc = f"[{host}]" if ":" in host else host
     if port is not None and port != DEFAULT_PORTS[scheme]:
         netloc += f":{port}"
-    return f"{scheme}://{netloc}{parts.path.rstrip('/')}"
+    url = f"{scheme}://{netloc}{parts.path.rstrip('/')}"
+    try:
+        httpx.URL(url)  # it knows what a host name may be
+    except httpx.InvalidURL as error:
+        raise ValueError(f"This is no URL: {error}") from None
+    return url
+
+
+def worker_key(text: str) -> str:
+    """The API key of a worker, if it can be sent in a header.
+
+    Raises ValueError, which does not repeat the key.
+    """
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("An API key is printable ASCII without blanks, and not empty")
+    return text
 
 
 def same_worker(url: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from server.address import is_loopback, worker_url
+from server.address import is_loopback, worker_key, worker_url
 from server.errors import ErrorBody
 from server.schema import (
     DeltaEvent,
@@ -120,7 +120,8 @@ class EventParser:
 class WorkerClient:
     """One worker. An async context manager; not for use by two tasks at the same time.
 
-    `url` may lack `http://`. Raises ValueError when it is no URL of a worker.
+    `url` may lack `http://`. Raises ValueError when it is no URL of a worker, or
+    the key cannot be sent.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class WorkerClient:
         host = httpx.URL(self.url).host
         self._http = httpx.AsyncClient(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            headers={"Authorization": f"Bearer {worker_key(api_key)}"} if api_key else {},
             timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
             follow_redirects=False,
             trust_env=not is_loopback(host),  # a proxy does not know this machine's ports

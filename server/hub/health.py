@@ -49,6 +49,9 @@ async def ask(client: httpx.AsyncClient, member: Member) -> Readiness:
                     break
     except (httpx.TimeoutException, TimeoutError):
         raise Unreachable(f"No answer within {TIMEOUT:g} seconds.") from None
+    except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError):
+        # What these say may hold the key, and health is public.
+        raise Unreachable("Its URL or API key cannot be sent.") from None
     except httpx.HTTPError as error:
         raise Unreachable(f"Cannot be reached: {error or type(error).__name__}.") from None
     if response.is_redirect:

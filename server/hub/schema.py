@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from server.address import worker_url
+from server.address import worker_key, worker_url
 from server.schema import ProgressBody
 
 State = Literal["starting", "loading", "ready", "draining", "failed", "down"]
@@ -42,6 +42,11 @@ class WorkerList(BaseModel):
     workers: list[WorkerEntry]
 
 
+def _sendable(key: SecretStr) -> SecretStr:
+    worker_key(key.get_secret_value())
+    return key
+
+
 class NewWorker(BaseModel):
     """A worker to register. The key is for the hub's own look at the worker, and never shown."""
 
@@ -51,7 +56,7 @@ class NewWorker(BaseModel):
     url: Annotated[str, AfterValidator(worker_url)] = Field(
         max_length=2000, examples=["http://127.0.0.1:8081"]
     )
-    api_key: SecretStr | None = Field(None, max_length=1000)
+    api_key: Annotated[SecretStr, AfterValidator(_sendable)] | None = Field(None, max_length=1000)
 
 
 class HubReadiness(BaseModel):

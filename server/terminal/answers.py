@@ -16,6 +16,11 @@ def harmless(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def well_formed(text: str) -> str:
+    """A text from the command line with a `?` for each byte that was no text there."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def figures(answer: Answer) -> str:
     """`42 tokens · 31.2 tokens/s · first after 0.12 s · 1.4 s · length`, what is known of it."""
     found: list[str] = []

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import io
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -14,7 +15,7 @@ from rich.markup import escape
 
 from bots.errors import ConfigError
 from server.client import Answer, WorkerClient, WorkerError
-from server.terminal.answers import failure, figures, harmless
+from server.terminal.answers import failure, figures, harmless, well_formed
 from server.terminal.settings import settings_for
 
 PROMPT = "› "
@@ -115,6 +116,7 @@ def chat(
     `input` does. Raises ConfigError for a wrong URL or unknown settings.
     """
     console = console or Console(highlight=False, emoji=False)
+    system = system and well_formed(system)
     try:
         client = WorkerClient(url, api_key)
     except ValueError as error:
@@ -149,6 +151,8 @@ async def _greet(
 
 
 def _reader() -> Callable[[str], str]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # for bytes that are no text
     if not sys.stdin.isatty():
         return lambda _: input()
     import readline  # noqa: F401 (gives `input` a history and editing; only for a person)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bots.errors import ConfigError
 from server.client import Answer, WorkerClient, WorkerError
-from server.terminal.answers import failure, figures, harmless
+from server.terminal.answers import failure, figures, harmless, well_formed
 from server.terminal.settings import settings_for
 
 FRAMES_A_SECOND = 12
@@ -67,6 +67,7 @@ def compare(
     that no worker has.
     """
     console = console or Console(highlight=False, emoji=False)
+    prompt, system = well_formed(prompt), system and well_formed(system)
     return asyncio.run(_compare(urls, prompt, api_key, system, settings, as_json, console))
 
 

@@ -7,6 +7,7 @@ import yaml
 
 from bots.errors import ConfigError
 from server.client import WorkerClient
+from server.terminal.answers import well_formed
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
+        name, equals, value = well_formed(pair).partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
             raise ConfigError(f"--set {pair!r} is not of the form name=value.")

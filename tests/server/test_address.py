@@ -2,7 +2,15 @@
 
 import pytest
 
-from server.address import is_loopback, origins_of, reachable, same_worker, seen_from, worker_url
+from server.address import (
+    is_loopback,
+    origins_of,
+    reachable,
+    same_worker,
+    seen_from,
+    worker_key,
+    worker_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +44,21 @@ def test_urls_are_brought_into_one_form(text: str, url: str) -> None:
         "http://a b",
         "http://a\nb",
         "x" * 2001,
+        "http://☃☃-.com",
+        "http://a\udcff",
     ],
 )
 def test_what_is_no_url_of_a_worker(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (some of them come from the standard library)
         worker_url(text)
+
+
+def test_what_is_no_key() -> None:
+    assert worker_key("sk-1~") == "sk-1~"
+    for wrong in ("", "top secret", "topsecret\n", "schlüssel", "\udcff"):
+        with pytest.raises(ValueError, match="API key") as caught:
+            worker_key(wrong)
+        assert "secret" not in str(caught.value)
 
 
 def test_loopback() -> None:

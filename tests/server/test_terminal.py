@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -230,6 +231,55 @@ def test_a_setting_that_no_worker_has(open_worker: str) -> None:
         compare([open_worker], "hi", settings={"warmth": 1}, console=plain())
 
 
+# -- what comes from a command line ----------------------------------------------------------------
+
+
+def command(*words: str | bytes, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """`chatzoo` with these words, and `given` as its input."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CHATZOO_")}
+    return subprocess.run(
+        [*CHATZOO, *words],
+        cwd=ROOT,
+        env=environment | {"PYTHONIOENCODING": "utf-8"},
+        input=given,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["compare", "hi", "--worker", "http://☃☃-.com"], "☃☃-.com"),
+        (["compare", "hi", "--worker", "127.0.0.1:9", "--api-key", "schlüssel"], "API key"),
+        (["chat", "http://☃☃-.com"], "☃☃-.com"),
+        (["chat", "127.0.0.1:9", "--api-key", "sch\nlüssel"], "API key"),
+        (["chat", b"http://\xff"], "no URL has"),
+    ],
+)
+def test_what_cannot_be_sent_is_one_sentence_and_code_2(
+    words: list[str | bytes], told: str
+) -> None:
+    done = command(*words)
+    (sentence,) = done.stderr.decode().splitlines()
+    assert done.returncode == 2
+    assert sentence.startswith("Error: ")
+    assert told in sentence
+    assert "lüssel" not in sentence
+
+
+def test_bytes_that_are_no_text_are_replaced(open_worker: str) -> None:
+    asked = command("compare", b"a\xffb", "--worker", open_worker, "--system", b"\xff")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith(b"## Open\na?b\n")
+    as_json = command("compare", b"a\xffb", "--worker", open_worker, "--system", b"\xff", "--json")
+    assert as_json.returncode == 0, as_json.stderr
+    assert json.loads(as_json.stdout)["system"] == "?"
+    talked = command("chat", open_worker, "--system", b"\xff", given=b"a\xffb\n")
+    assert talked.returncode == 0, talked.stderr
+    assert talked.stdout.decode() in ("a?b\n", "a\ufffdb\n")
+
+
 # -- list, and the flags ---------------------------------------------------------------------------
 
 
@@ -251,6 +301,7 @@ def test_settings_are_read_as_yaml() -> None:
         "x": "a=b",
         "y": None,
     }
+    assert parse_settings(["stop=[a\udcff]"]) == {"stop": ["a?"]}
     for wrong in ("temperature", "=1"):
         with pytest.raises(ConfigError, match="name=value"):
             parse_settings([wrong])

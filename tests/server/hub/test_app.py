@@ -90,6 +90,9 @@ def test_a_dead_worker_is_down(hub: TestClient) -> None:
         ({"name": "x", "url": "ftp://a"}, 422, "invalid_request", "url"),
         ({"name": "x", "url": "http://u:p@a"}, 422, "invalid_request", "url"),
         ({"name": " ", "url": "a"}, 422, "invalid_request", "name"),
+        ({"name": "x", "url": "a", "api_key": "s3cret\n"}, 422, "invalid_request", "api_key"),
+        ({"name": "x", "url": "a", "api_key": "s3crét"}, 422, "invalid_request", "api_key"),
+        ({"name": "x", "url": "http://☃☃-.com"}, 422, "invalid_request", "url"),
         ({"name": "x"}, 422, "invalid_request", "url"),
         ({"name": "x", "url": "a", "colour": "red"}, 422, "invalid_request", "colour"),
         ({"name": "x", "url": "http://127.0.0.1:7001"}, 409, "worker_exists", "url"),
@@ -105,6 +108,7 @@ def test_what_cannot_be_registered(
     error = refused.json()["error"]
     assert (error["code"], error["param"]) == (code, param)
     assert error["message"]
+    assert "s3cr" not in refused.text
 
 
 def test_the_list_is_bounded(hub: TestClient) -> None:

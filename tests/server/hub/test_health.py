@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 
 import httpx
@@ -64,6 +65,30 @@ def test_nothing_there() -> None:
 
     assert asked(refuse) == "Cannot be reached: refused."
     assert asked(hang) == "No answer within 2 seconds."
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://worker:1", "TOPSECRET\n"),
+        ("http://worker:1", "TOPSECRET schlüssel"),
+        ("http://worker:1", "TOPSECRET\udcff"),
+        ("http://☃☃-.com", "TOPSECRET"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_without_the_key(url: str, key: str) -> None:
+    async def main() -> str:
+        mine = Member("id", "Mine", url, "registered", api_key=key)
+        # The real transport: it is the one that looks at headers. Nothing is sent.
+        async with httpx.AsyncClient(trust_env=False) as client:
+            with pytest.raises(Unreachable) as caught:
+                await ask(client, mine)
+        return str(caught.value)
+
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        url = url.replace("worker:1", f"127.0.0.1:{there.getsockname()[1]}")
+        told = asyncio.run(main())
+    assert told == "Its URL or API key cannot be sent."
 
 
 def watched(answers: list[httpx.Response | None], source: str) -> list[Health]:
