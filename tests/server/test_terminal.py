@@ -301,7 +301,7 @@ def test_settings_are_read_as_yaml() -> None:
         "x": "a=b",
         "y": None,
     }
-    assert parse_settings(["stop=[a\udcff]"]) == {"stop": ["a?"]}
+    assert parse_settings(["stop=a\udcff"]) == {"stop": "a?"}
     for wrong in ("temperature", "=1"):
         with pytest.raises(ConfigError, match="name=value"):
             parse_settings([wrong])
