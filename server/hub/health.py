@@ -1,6 +1,8 @@
 """Asks workers how they are: `GET /readyz`, again and again. Starts and stops no process."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import httpx
@@ -15,6 +17,8 @@ SOON = 0.5
 LATER = 2.0
 PATIENCE = 3
 MAX_BYTES = 64 * 1024
+HANGING_AFTER = 60.0
+"""Seconds of silence after which a worker that was heard is taken to hang."""
 
 
 class Readiness(BaseModel):
@@ -64,22 +68,34 @@ async def ask(client: httpx.AsyncClient, member: Member) -> Readiness:
         ) from None
 
 
-async def watch(client: httpx.AsyncClient, registry: Registry, member: Member) -> NoReturn:
+async def watch(
+    client: httpx.AsyncClient,
+    registry: Registry,
+    member: Member,
+    on_hang: Callable[[], None] | None = None,
+) -> NoReturn:
     """Keep a worker's health up to date, until cancelled.
 
     A worker that has not been heard yet, and is the hub's own, is starting and not down. One that
-    was heard is down only after some silence, for a busy machine may be slow to answer.
+    was heard is down only after some silence, for a busy machine may be slow to answer; after a
+    minute of it, `on_hang` is called. One that loads may be silent for as long as it likes:
+    llama.cpp lets nothing else run meanwhile.
     """
-    heard, silent = False, 0
+    heard: State | None = None
+    silent, since = 0, 0.0
     while True:
         try:
             found = await ask(client, member)
         except Unreachable as error:
-            silent += 1
+            silent, since = silent + 1, since if silent else time.monotonic()
             if silent >= PATIENCE if heard else member.source == "registered":
                 registry.update(member, state="down", progress=None, error=str(error))
+                waited = time.monotonic() - since
+                if on_hang and heard not in (None, "loading") and waited >= HANGING_AFTER:
+                    heard = None  # told once
+                    on_hang()
         else:
-            heard, silent = True, 0
+            heard, silent = found.state, 0
             message = found.error.message if found.error and found.state == "failed" else None
             registry.update(member, state=found.state, progress=found.progress, error=message)
         await asyncio.sleep(LATER if member.health.state in ("ready", "failed") else SOON)

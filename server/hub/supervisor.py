@@ -16,7 +16,7 @@ import httpx
 import structlog
 
 import server
-from server.hub.health import watch
+from server.hub import health
 from server.hub.process import Child, start_child
 from server.hub.registry import Member, Registry
 from server.hub.zoo import ZooWorker
@@ -61,7 +61,14 @@ class _Keeper:
     worker: ZooWorker
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     child: Child | None = None
+    hung: bool = False
     task: asyncio.Task[None] | None = None
+
+    def on_hang(self) -> None:
+        """End the process; a stopped one hears no polite word."""
+        if self.child is not None:
+            self.hung = True
+            self.child.kill()
 
 
 class Supervisor:
@@ -122,8 +129,11 @@ class Supervisor:
             if keeper.child is not None:
                 keeper.child.kill()
 
-    def _watch(self, member: Member) -> asyncio.Task[None]:
-        return _task(watch(self._client, self.registry, member), f"watch {member.name}")
+    def _watch(
+        self, member: Member, on_hang: Callable[[], None] | None = None
+    ) -> asyncio.Task[None]:
+        watching = health.watch(self._client, self.registry, member, on_hang)
+        return _task(watching, f"watch {member.name}")
 
     # -- one worker ------------------------------------------------------------------------------
 
@@ -166,7 +176,8 @@ class Supervisor:
             return None, f"The process cannot be started: {error}."
         # What the life before ended of stays to be read until this one answers.
         self.registry.update(member, state="starting", progress=None)
-        watcher = self._watch(member)
+        keeper.hung = False
+        watcher = self._watch(member, keeper.on_hang)
         leaving = asyncio.create_task(keeper.leave.wait())
         ending = asyncio.create_task(child.wait())
         try:
@@ -177,7 +188,10 @@ class Supervisor:
                 patience = worker.options.drain_timeout + MARGIN
                 await child.stop(0 if self._killed else patience)
             code = await ending
-            return code, f"The process ended ({told(code)}).\n{child.last_words}".rstrip()
+            how = "ended"
+            if keeper.hung:
+                how = f"answered nothing for {health.HANGING_AFTER:g} seconds and was ended"
+            return code, f"The process {how} ({told(code)}).\n{child.last_words}".rstrip()
         finally:
             for task in (watcher, leaving, ending):
                 task.cancel()

@@ -91,7 +91,9 @@ def test_what_cannot_be_sent_is_told_without_the_key(url: str, key: str) -> None
     assert told == "Its URL or API key cannot be sent."
 
 
-def watched(answers: list[httpx.Response | None], source: str) -> list[Health]:
+def watched(
+    answers: list[httpx.Response | None], source: str, on_hang: Callable[[], None] | None = None
+) -> list[Health]:
     """The healths that a worker has while it gives these answers; None is silence."""
     seen: list[Health] = []
     left = iter(answers)
@@ -112,7 +114,7 @@ def watched(answers: list[httpx.Response | None], source: str) -> list[Health]:
         mine.source = "zoo" if source == "zoo" else "registered"
         async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
             with contextlib.suppress(asyncio.CancelledError):
-                await watch(client, registry, mine)
+                await watch(client, registry, mine, on_hang)
 
     asyncio.run(main())
     return seen
@@ -152,6 +154,33 @@ def test_some_silence_is_forgiven_but_not_for_ever() -> None:
         "ready",
         "down",
     ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "hangs"),
+    [
+        ([READY, None, None, None], 1),
+        ([FAILED, None, None, None], 1),
+        ([READY, None, None], 0),
+        ([READY, None, None, READY, None, None], 0),
+        # llama.cpp lets no other thread run while it loads a file.
+        ([LOADING, None, None, None, None], 0),
+        ([None, None, None, None, None], 0),
+    ],
+)
+def test_a_worker_that_was_heard_and_is_silent_for_long_hangs(
+    answers: list[httpx.Response | None], hangs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HANGING_AFTER", 0)
+    told: list[None] = []
+    watched(answers, "zoo", lambda: told.append(None))
+    assert len(told) == hangs
+
+
+def test_a_worker_hangs_only_after_a_minute() -> None:
+    told: list[None] = []
+    watched([READY, *[None] * 20], "zoo", lambda: told.append(None))
+    assert told == []
 
 
 def test_a_registered_worker_that_was_never_there_is_down_at_once() -> None:

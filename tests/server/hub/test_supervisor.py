@@ -3,12 +3,13 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
 import pytest
 
 from server.config import WorkerConfig
+from server.hub import health
 from server.hub import supervisor as module
 from server.hub.registry import Member, Registry
 from server.hub.supervisor import Backoff, Supervisor, told, worker_command
@@ -37,18 +38,26 @@ def test_workers_run_with_this_python() -> None:
 
 
 def supervise(
-    script: str, use: Callable[[Supervisor, Member], Awaitable[None]]
+    script: str,
+    use: Callable[[Supervisor, Member], Awaitable[None]],
+    answers: Iterable[httpx.Response] = (),
 ) -> tuple[list[str], list[float]]:
-    """Supervise one "worker"; the lines that it wrote, and when it was started again."""
+    """Supervise one "worker"; the lines that it wrote, and when it was started again.
+
+    It gives these answers to the hub, and none after them.
+    """
+    left = iter(answers)
     lines: list[str] = []
     restarts: list[float] = []
 
-    def refuse(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if (found := next(left, None)) is not None:
+            return found
         raise httpx.ConnectError("refused", request=request)
 
     async def main() -> None:
         registry = Registry()
-        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             supervisor = Supervisor(
                 registry,
                 client,
@@ -95,6 +104,30 @@ def test_wrong_options_are_not_tried_again() -> None:
         "import sys; print('Error: no such option', file=sys.stderr); sys.exit(2)", use
     )
     assert restarts == []
+
+
+def test_one_that_hangs_is_ended_with_what_it_started_and_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It answers once, then never: what `kill -STOP` makes of a worker."""
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(health, "HANGING_AFTER", 0)
+    monkeypatch.setattr(health, "SOON", 0.01)
+    monkeypatch.setattr(health, "LATER", 0.01)
+    answers = [httpx.Response(200, json={"state": "ready"})]
+
+    async def use(supervisor: Supervisor, member: Member) -> None:
+        await until(lambda: member.health.restarts == 1 and member.health.state == "starting")
+        error = member.health.error
+        assert error is not None
+        assert error.splitlines()[0] == (
+            "The process answered nothing for 0 seconds and was ended (signal 9)."
+        )
+
+    script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+    lines, restarts = supervise(script, use, answers)
+    assert len(restarts) == 1
+    assert any("answered nothing" in line and "Starting again" in line for line in lines)
 
 
 def test_stopping_does_not_wait_for_the_next_start() -> None:
