@@ -14,8 +14,11 @@ from transformers import DynamicCache
 from bots.engine.sampler import Sampler, top_logprobs
 from bots.events import FinishReason
 
-PREFILL_CHUNK = 512
-"""Tokens of a prompt that go through the model at once; a stop is seen between two chunks."""
+PREFILL_CHUNK = 256
+"""Tokens of a prompt that go through the model at once; a stop is seen between two chunks.
+
+On a CPU with one thread, 256 was as fast as 512 and 1024, and 128 was slower by an eighth.
+"""
 
 Scored = tuple[float, list[tuple[int, float]]]
 """A token's log-probability, and the most probable (id, log-probability) at its position."""
