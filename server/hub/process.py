@@ -124,12 +124,15 @@ class Child(asyncio.SubprocessProtocol):
 async def start_child(
     command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None]
 ) -> Child:
-    """Start `command`; `on_line` gets each line that it writes. Raises OSError."""
+    """Start `command` with this environment and no other; `on_line` gets each line that it writes.
+
+    Raises OSError.
+    """
     loop = asyncio.get_running_loop()
     _, child = await loop.subprocess_exec(
         lambda: Child(on_line),
         *command,
-        env={**os.environ, **environment},
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

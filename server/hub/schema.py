@@ -1,5 +1,6 @@
 """What the hub's worker list looks like on the wire."""
 
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -42,6 +43,16 @@ class WorkerList(BaseModel):
     workers: list[WorkerEntry]
 
 
+def plain_name(name: str) -> str:
+    """A worker's name, which goes into terminals and command lines.
+
+    Raises ValueError for one with control characters, line ends or halves of characters.
+    """
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise ValueError("A name has no control characters and no line ends")
+    return name
+
+
 def _sendable(key: SecretStr) -> SecretStr:
     worker_key(key.get_secret_value())
     return key
@@ -52,7 +63,11 @@ class NewWorker(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+        AfterValidator(plain_name),
+    ]
     url: Annotated[str, AfterValidator(worker_url)] = Field(
         max_length=2000, examples=["http://127.0.0.1:8081"]
     )

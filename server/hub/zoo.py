@@ -20,9 +20,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bots import check_path, find_bot
 from bots.errors import ConfigError
 from server.address import http_url, origins_of, reachable
-from server.config import WorkerConfig, explain, read_options
+from server.config import ENV_PREFIX, WorkerConfig, explain, read_options
+from server.hub.schema import plain_name
 
 HUB_PORT = 8080
 FIRST_WORKER_PORT = 8081
@@ -36,6 +38,19 @@ TOLD_OTHERWISE = {
     "api_key",
     "drain_timeout",
 }
+CHOOSES_A_MODEL = {
+    ENV_PREFIX + name
+    for name in (
+        "PRETRAINED_PATH",
+        "TYPE",
+        "BOT",
+        "TOKENIZER_PATH",
+        "BASE_MODEL",
+        "REVISION",
+        "NAME",
+    )
+}
+"""Variables that would win over what a worker's entry leaves out; the hub keeps its own of them."""
 
 
 class ZooFile(BaseModel):
@@ -99,10 +114,10 @@ class ZooWorker:
         return found
 
     def environment(self) -> dict[str, str]:
-        """What the worker's process finds beyond the hub's own environment."""
-        found = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
-        if "CHATZOO_LOG_FORMAT" not in os.environ:
-            found["CHATZOO_LOG_FORMAT"] = "console"
+        """The environment of the worker's process: the hub's, less what chooses models."""
+        found = {"CHATZOO_LOG_FORMAT": "console"}
+        found |= {name: text for name, text in os.environ.items() if name not in CHOOSES_A_MODEL}
+        found |= {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
         found |= self.env
         if self.options.api_key is not None:
             found["CHATZOO_API_KEY"] = self.options.api_key.get_secret_value()
@@ -168,7 +183,8 @@ def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
                 defaults["port"] = next(free)
             options = _options(defaults | entry, origins)
             assert options.threads is not None
-            yield ZooWorker(options.display_name, options, given, options.threads, env)
+            _check_model(options)
+            yield ZooWorker(_name(options), options, given, options.threads, env)
 
 
 @contextmanager
@@ -206,6 +222,20 @@ def _options(values: dict[str, Any], origins: list[str]) -> WorkerConfig:
         raise ConfigError("Option 'port': the hub must know it, so it cannot be 0.")
     more = options.allow_origin if "allow_origin" in values else []
     return options.model_copy(update={"allow_origin": list(dict.fromkeys([*origins, *more]))})
+
+
+def _check_model(options: WorkerConfig) -> None:
+    """Raise ConfigError for what the worker would find wrong at its start."""
+    check_path(options.pretrained_path)
+    check_path(options.tokenizer_path or "")
+    find_bot(options.pretrained_path, family=options.type, bot=options.bot)
+
+
+def _name(options: WorkerConfig) -> str:
+    try:
+        return plain_name(options.display_name)
+    except ValueError as error:
+        raise ConfigError(f"Option 'name': {error}.") from None
 
 
 def _check_unique(zoo: Zoo, path: Path) -> None:

@@ -93,6 +93,8 @@ def test_a_dead_worker_is_down(hub: TestClient) -> None:
         ({"name": "x", "url": "a", "api_key": "s3cret\n"}, 422, "invalid_request", "api_key"),
         ({"name": "x", "url": "a", "api_key": "s3crét"}, 422, "invalid_request", "api_key"),
         ({"name": "x", "url": "http://☃☃-.com"}, 422, "invalid_request", "url"),
+        ({"name": "x\0", "url": "a"}, 422, "invalid_request", "name"),
+        ({"name": "x\x1b]0;y", "url": "a"}, 422, "invalid_request", "name"),
         ({"name": "x"}, 422, "invalid_request", "url"),
         ({"name": "x", "url": "a", "colour": "red"}, 422, "invalid_request", "colour"),
         ({"name": "x", "url": "http://127.0.0.1:7001"}, 409, "worker_exists", "url"),

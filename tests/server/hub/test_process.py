@@ -1,6 +1,7 @@
 """A child process: its lines, its last words, its end and that of all it started."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,7 +13,9 @@ from server.hub.process import MAX_LINE, Child, Lines, start_child
 
 def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
     async def main() -> None:
-        child = await start_child([sys.executable, "-c", script], {"WORD": "été"}, lines.append)
+        child = await start_child(
+            [sys.executable, "-c", script], os.environ | {"WORD": "été"}, lines.append
+        )
         try:
             await use(child)  # type: ignore[misc]
         finally:

@@ -90,6 +90,28 @@ def test_the_key_goes_through_the_environment(tmp_path: Path) -> None:
     assert "s3cret" not in repr(worker)
 
 
+def test_the_hubs_environment_does_not_choose_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = ["TYPE", "BOT", "PRETRAINED_PATH", "TOKENIZER_PATH", "BASE_MODEL", "NAME", "REVISION"]
+    for name in (*chosen, "MAX_QUEUE"):
+        monkeypatch.setenv(f"CHATZOO_{name}", "5")
+    text = """
+    workers:
+      - {type: echo, name: a}
+      - {type: echo, name: b, env: {CHATZOO_REVISION: main}}
+    """
+    a, b = (worker.environment() for worker in read(tmp_path, text).workers)
+    assert not any(f"CHATZOO_{name}" in a for name in chosen)
+    assert a["CHATZOO_MAX_QUEUE"] == "5"
+    assert a["PATH"]
+    assert b == a | {"CHATZOO_REVISION": "main"}
+
+
+def test_names_are_for_people_everywhere(tmp_path: Path) -> None:
+    assert read(tmp_path, "workers: [{type: echo, name: 猫 👩‍👩‍👧}]").workers[0].name == "猫 👩‍👩‍👧"
+
+
 def test_cores_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_cores", lambda: 9)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -141,6 +163,11 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
         ),
         ("workers: [{type: echo}, {type: echo}]", "two workers have the name 'echo'."),
         ("workers: [{type: echo, exit-on-stdin-eof: true}]", "is the hub's own"),
+        ('workers: [{type: echo, name: "a\\0b"}]', "worker 1: Option 'name'"),
+        ('workers: [{type: echo, name: "a\\eb"}]', "worker 1: Option 'name'"),
+        ('workers: [{pretrained-path: "a\\nb"}]', "worker 1: Option 'name'"),
+        ("workers: [{type: echo}, {type: ech}]", "worker 2: Unknown model type 'ech'. Did you"),
+        ("workers: [{pretrained-path: ./none.gguf}]", "worker 1: There is nothing at './none"),
         ("workers: [{type: echo, env: 3}]", "worker 1: Option 'env'"),
         ("workers: [{type: echo, config: missing.yaml}]", "worker 1: Cannot read 'missing.yaml'"),
     ],
