@@ -1,35 +1,18 @@
-"""OpenAI's dialect: /v1/models, /v1/chat/completions, /v1/completions."""
+"""OpenAI's dialect: the model list, and what chat and text completions share."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 
-from bots.chatbot import Prepared
-from bots.errors import InvalidRequest, Unsupported
-from bots.events import FinishReason, TokenLogprob, Usage
+from bots.errors import Unsupported
+from bots.events import FinishReason, Usage
 from server import sse
-from server.answer import Answer, EventStream, collect, last_words
+from server.answer import Answer
 from server.errors import ApiError, responses
-from server.routes.deps import CallDep, WorkerDep, authorised
-from server.routes.openai_schema import (
-    AssistantMessage,
-    ChatChoice,
-    ChatCompletion,
-    ChatCompletionRequest,
-    ChatLogprobs,
-    ChatToken,
-    CompletionRequest,
-    ModelList,
-    ModelObject,
-    OpenAIUsage,
-    TextChoice,
-    TextCompletion,
-    TextLogprobs,
-    TopToken,
-)
+from server.routes.deps import WorkerDep, authorised
+from server.routes.openai_schema import ModelList, ModelObject, OpenAIUsage
 from server.stream import Silence, Ticket
 from server.worker import Worker
 
@@ -38,8 +21,8 @@ router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
 _STARTED = int(time.time())
 _HELD_BACK = 32
 """Characters a rewriting model's stream stays behind: its text can be changed only while unsent."""
-_STREAM = {"content": {sse.MEDIA_TYPE: {}}, "description": "The answer, or a stream of chunks"}
-_STATUSES = responses(400, 401, 404, 413, 422, 429, 500, 502, 503, 504)
+STREAM = {"content": {sse.MEDIA_TYPE: {}}, "description": "The answer, or a stream of chunks"}
+STATUSES = responses(400, 401, 404, 413, 422, 429, 500, 502, 503, 504)
 
 
 @router.get("/models", responses=responses(401))
@@ -74,48 +57,6 @@ def allowed(params: dict[str, Any], worker: Worker) -> dict[str, Any]:
     return params
 
 
-@router.post(
-    "/chat/completions", response_model=ChatCompletion, responses={200: _STREAM, **_STATUSES}
-)
-async def chat_completions(
-    body: ChatCompletionRequest, request: Request, worker: WorkerDep, call: CallDep
-) -> Response | ChatCompletion:
-    """Answer a conversation."""
-    check_model(body.model, worker)
-    worker.check_ready()
-    worker.runner.check_room()
-    params = body.sampling()
-    limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
-    if limit is not None:
-        params["max_new_tokens"] = limit
-    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
-        raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
-    if body.logprobs:
-        params["logprobs"] = body.top_logprobs or 0
-    elif body.top_logprobs is not None:
-        raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
-    messages = [turn.to_message() for turn in body.messages]
-    prepared = await worker.prepare(messages, allowed(params, worker))
-    ticket = worker.runner.submit(prepared, call)
-    if body.stream:
-        return EventStream(_chat_frames(ticket, worker, body), ticket)
-    [answer] = await collect(request, ticket)
-    assert answer.done is not None
-    message = AssistantMessage(content=answer.text, reasoning_content=answer.reasoning or None)
-    choice = ChatChoice(
-        message=message,
-        logprobs=_chat_logprobs(answer.logprobs) if body.logprobs else None,
-        finish_reason=finish(answer.done.finish_reason),
-    )
-    return ChatCompletion(
-        id=ticket.id,
-        created=int(time.time()),
-        model=worker.name,
-        choices=[choice],
-        usage=usage_of(answer.usage),
-    )
-
-
 def finish(reason: FinishReason) -> str:
     """OpenAI has no word for a cancelled answer; it is one that stopped."""
     return "stop" if reason == "cancelled" else reason
@@ -130,21 +71,6 @@ def usage_of(*usages: Usage) -> OpenAIUsage:
         completion_tokens=completion,
         total_tokens=prompt + completion,
         prompt_tokens_details={"cached_tokens": sum(usage.cached_tokens for usage in usages)},
-    )
-
-
-def _chat_logprobs(logprobs: list[TokenLogprob]) -> ChatLogprobs:
-    def top(text: str, logprob: float) -> dict[str, Any]:
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
-
-    return ChatLogprobs(
-        content=[
-            ChatToken(
-                **top(item.text, item.logprob or 0.0),
-                top_logprobs=[TopToken(**top(one.text, one.logprob)) for one in item.top],
-            )
-            for item in logprobs
-        ]
     )
 
 
@@ -174,7 +100,7 @@ class AppendOnly:
         return piece
 
 
-async def _answers(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer | None, str]]:
+async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer | None, str]]:
     """The answer so far and the text to append, each time there is news; (None, "") on silence.
 
     The token ids and log-probabilities of the answer are those since the last time.
@@ -189,161 +115,3 @@ async def _answers(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer
         yield answer, text.advance(answer.text, final=answer.done is not None)
         answer.reasoning, answer.token_ids, answer.logprobs = "", [], []
         answer.prompt_logprobs = ()
-
-
-async def _chat_frames(
-    ticket: Ticket, worker: Worker, body: ChatCompletionRequest
-) -> AsyncIterator[bytes]:
-    head = {
-        "id": ticket.id,
-        "object": "chat.completion.chunk",
-        "created": int(time.time()),
-        "model": worker.name,
-    }
-
-    def chunk(delta: Mapping[str, Any], reason: str | None = None, logprobs: Any = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
-        return sse.frame({**head, "choices": [choice]})
-
-    try:
-        yield chunk({"role": "assistant", "content": ""})
-        async for answer, piece in _answers(ticket, worker):
-            if answer is None:
-                yield sse.PING
-                continue
-            delta = {"content": piece, "reasoning_content": answer.reasoning}
-            delta = {name: text for name, text in delta.items() if text}
-            scored = body.logprobs and answer.logprobs
-            if delta or scored:
-                logprobs = _chat_logprobs(answer.logprobs).model_dump() if scored else None
-                yield chunk(delta, logprobs=logprobs)
-            if answer.done:
-                yield chunk({}, finish(answer.done.finish_reason))
-                if body.include_usage:
-                    usage = usage_of(answer.usage).model_dump()
-                    yield sse.frame({**head, "choices": [], "usage": usage})
-                yield sse.DONE
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket))
-
-
-# -- text completions ----------------------------------------------------------------------------
-
-
-def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
-    """The prompts of a request: texts, or lists of token ids. Raises InvalidRequest."""
-    prompt = body.prompt
-    if isinstance(prompt, str):
-        return [prompt]
-    if not prompt:
-        raise InvalidRequest("prompt: there is none.", param="prompt")
-    if isinstance(prompt[0], int):
-        return [prompt]
-    return prompt
-
-
-@router.post("/completions", response_model=TextCompletion, responses={200: _STREAM, **_STATUSES})
-async def completions(
-    body: CompletionRequest, request: Request, worker: WorkerDep, call: CallDep
-) -> Response | TextCompletion:
-    """Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt."""
-    check_model(body.model, worker)
-    worker.check_ready()
-    prompts = _prompts(body)
-    places = worker.runner.max_running + worker.runner.max_queue
-    if len(prompts) > places:
-        raise InvalidRequest(
-            f"prompt: this worker has places for {places} prompts at once.", param="prompt"
-        )
-    worker.runner.check_room(len(prompts))
-    params = body.sampling() | {
-        "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
-    }
-    if body.logprobs is not None:
-        params["logprobs"] = body.logprobs
-        if body.echo:
-            params["prompt_logprobs"] = body.logprobs
-    allowed(params, worker)
-    prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
-    worker.runner.check_room(len(prompts))
-    calls = [replace(call, id=f"{call.id}-{n}") if n else call for n in range(len(prepared))]
-    tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, calls, strict=True)]
-    if body.stream:
-        return EventStream(_text_frames(tickets, worker, body), *tickets)
-    answers = await collect(request, *tickets)
-    return TextCompletion(
-        id=call.id,
-        created=int(time.time()),
-        model=worker.name,
-        choices=[
-            _text_choice(index, ticket.prepared, answer, body)
-            for index, (ticket, answer) in enumerate(zip(tickets, answers, strict=True))
-        ],
-        usage=usage_of(*(answer.usage for answer in answers)),
-    )
-
-
-def _text_choice(
-    index: int, prepared: Prepared, answer: Answer, body: CompletionRequest, *, sent: int = -1
-) -> TextChoice:
-    """A choice, whole or the next chunk of it; `sent` characters were scored in chunks before it,
-    and -1 says that there was none."""
-    first = sent < 0
-    echoed = prepared.inputs.prompt if body.echo and first else ""
-    scored = [*answer.prompt_logprobs, *answer.logprobs]
-    ids = body.return_token_ids
-    return TextChoice(
-        index=index,
-        text=echoed + answer.text,
-        logprobs=_text_logprobs(scored, max(sent, 0)) if body.logprobs is not None else None,
-        finish_reason=finish(answer.done.finish_reason) if answer.done else None,
-        token_ids=list(answer.token_ids) if ids else None,
-        prompt_token_ids=prepared.inputs.token_ids if ids and first else None,
-    )
-
-
-def _text_logprobs(scored: list[TokenLogprob], at: int) -> TextLogprobs:
-    """The lists of OpenAI's format; `at` characters were scored before."""
-    offsets = []
-    for item in scored:
-        offsets.append(at)
-        at += len(item.text)
-    return TextLogprobs(
-        tokens=[item.text for item in scored],
-        token_logprobs=[item.logprob for item in scored],
-        top_logprobs=[
-            None if item.logprob is None else {one.text: one.logprob for one in item.top}
-            for item in scored
-        ],
-        text_offset=offsets,
-    )
-
-
-async def _text_frames(
-    tickets: list[Ticket], worker: Worker, body: CompletionRequest
-) -> AsyncIterator[bytes]:
-    """The choices one after the other; each is decoded meanwhile, whatever its turn."""
-    head = {"id": tickets[0].id, "object": "text_completion", "created": int(time.time())}
-    head["model"] = worker.name
-    usages: list[Usage] = []
-    ticket = tickets[0]
-    try:
-        for index, ticket in enumerate(tickets):
-            sent = -1
-            async for answer, piece in _answers(ticket, worker):
-                if answer is None:
-                    yield sse.PING
-                    continue
-                part = replace(answer, text=piece)
-                choice = _text_choice(index, ticket.prepared, part, body, sent=sent)
-                if choice.text or answer.done or answer.token_ids or answer.prompt_logprobs:
-                    yield sse.frame({**head, "choices": [choice.model_dump(exclude_none=False)]})
-                    tokens = choice.logprobs.tokens if choice.logprobs else []
-                    sent = max(sent, 0) + sum(map(len, tokens))
-                if answer.done:
-                    usages.append(answer.usage)
-        if body.include_usage:
-            yield sse.frame({**head, "choices": [], "usage": usage_of(*usages).model_dump()})
-        yield sse.DONE
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket))
