@@ -6,7 +6,6 @@ second one stops at once.
 
 import asyncio
 import os
-import socket
 import sys
 import threading
 import time
@@ -18,11 +17,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from bots import check_path, choose_bot, find_bot
 from bots.chatbot import ChatBot
-from bots.errors import ConfigError
 from server import logs
-from server.address import is_loopback
+from server.address import http_url, is_loopback, reachable
 from server.app import create_app
 from server.config import WorkerConfig
+from server.ports import listen
 from server.schema import ProgressBody
 from server.stream import Runner
 
@@ -43,7 +42,7 @@ def serve(config: WorkerConfig) -> None:
     check_path(config.tokenizer_path or "")
     find_bot(path, family=family, bot=bot)
     logs.configure(config.log_level, config.log_format)
-    bound = bind(config.host, config.port)
+    bound = listen(config.host, config.port, "end that, or choose another with --port.")
     port = bound.getsockname()[1]
     warn_about(config)
 
@@ -51,7 +50,8 @@ def serve(config: WorkerConfig) -> None:
         return choose_bot(path, family=family, bot=bot)(config.bot_config())
 
     app = create_app(make_bot, config, LoadProgress())
-    print(f"{config.display_name}: http://{config.host}:{port}", file=sys.stderr, flush=True)
+    url = http_url(reachable(config.host), port)
+    print(f"{config.display_name}: {url}", file=sys.stderr, flush=True)
     server = WorkerServer(app, config)
     if config.exit_on_stdin_eof:
         threading.Thread(target=_stop_at_eof, args=[server], daemon=True).start()
@@ -61,24 +61,6 @@ def serve(config: WorkerConfig) -> None:
     # A thread that still loads the model must not hold up the end of the process.
     sys.stderr.flush()
     os._exit(0)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError that says what to do when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(2048)  # from now on callers wait instead of being refused
-    except OSError as error:
-        bound.close()
-        raise ConfigError(
-            f"Cannot listen on {host}:{port} ({error.strerror}). Stop what uses the port,"
-            " or choose another with --port.",
-            param="port",
-        ) from None
-    return bound
 
 
 def warn_about(config: WorkerConfig) -> None:

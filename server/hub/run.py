@@ -13,10 +13,10 @@ from server.hub.app import create_hub
 from server.hub.console import HubConsole
 from server.hub.health import health_client
 from server.hub.metrics import HubMetrics
-from server.hub.ports import check_free, listen
 from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
 from server.hub.zoo import Zoo
+from server.ports import check_free, listen
 
 LAST_REQUESTS = 2
 """Seconds that running requests for the page and the list have when the hub ends."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -212,8 +213,38 @@ def test_a_taken_port_is_told(worker: WorkerProcess) -> None:
     command = [sys.executable, "-m", "server", "--type", "echo", "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert f"Port {port} is taken by " in done.stderr
+    assert f"(process {worker.process.pid})" in done.stderr
     assert "--port" in done.stderr
+
+
+def test_a_wrong_host_is_not_told_as_a_taken_port() -> None:
+    command = [sys.executable, "-m", "server", "--type", "echo", "--host", "192.0.2.1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Cannot listen on 192.0.2.1:8081" in done.stderr
+    assert "taken" not in done.stderr
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_the_address_that_is_told_is_a_url() -> None:
+    command = [sys.executable, "-m", "server", "--type=echo", "--port=0", "--host=::1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[-1]
+        try:
+            assert url.startswith("http://[::1]:")
+            assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "ok"}
+        finally:
+            process.kill()
 
 
 OPERATIONS = schemathesis.openapi.from_dict(

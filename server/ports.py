@@ -1,35 +1,42 @@
-"""Which ports are free, and who has those that are not. Binds; never connects."""
+"""Sockets that listen; which ports are free, and who has those that are not. Never connects."""
 
 import errno
 import socket
+from socket import AF_INET
 
 import psutil
 
 from bots.errors import ConfigError
 
+BACKLOG = 2048
+"""Callers that wait to be let in, while a model library is imported, say."""
+
 
 def listen(host: str, port: int, advice: str) -> socket.socket:
-    """A socket that listens on `host:port`.
+    """A socket that listens on `host:port`; of a name with several addresses, on its IPv4 one.
 
-    Raises ConfigError: who has the port if that can be known, and `advice` on what to do.
+    Port 0 takes a free one. Raises ConfigError: for a taken port it says who has it, if that can be
+    known, and `advice` on what to do.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = min(addresses, key=lambda one: one[0] != AF_INET)
         found = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigError(f"Cannot listen on {host!r}: {error.strerror or error}.") from None
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"Cannot listen on {host!r}: {why}.", param="host") from None
     # A port that was just given up may be bound again; one that somebody listens on may not.
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
-        found.listen(128)
+        found.listen(BACKLOG)
     except OSError as error:
         found.close()
         if error.errno != errno.EADDRINUSE:
-            raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
-        raise ConfigError(f"Port {port} is taken{_by_whom(port)}; {advice}") from None
+            why = f"Cannot listen on {host}:{port}: {error.strerror}."
+            raise ConfigError(why, param="host") from None
+        taken = f"Port {port} is taken{_by_whom(port)}; {advice}"
+        raise ConfigError(taken, param="port") from None
     found.setblocking(False)
     return found
 
