@@ -10,8 +10,6 @@ inside a character (a character of several tokens has one entry, its last token'
 
 import queue
 import shutil
-import socket
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,12 +22,12 @@ from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.errors import BotError, InvalidRequest, LoadError
 from bots.events import Message, Step, Usage
 from bots.gguf_header import read_header
+from bots.llamacpp_socket import SOCKET, private_folder
 from bots.llamacpp_wire import ChunkReader, error_of, request_of
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
 
 _CHUNK = 8 << 20
-_SOCKET_PATH = 90  # of the about 104 bytes that systems allow
 
 
 class LlamaCppSettings(SamplingSettings):
@@ -92,12 +90,12 @@ class LlamaCppChatBot(ChatBot):
             )
         self._read_ahead(path)
         self.progress("loading the weights", None)
-        self._folder = _private_folder()
+        self._folder = private_folder()
         params = llamacpp_setup.parameters(
             xllamacpp,
             path,
             self._header,
-            self._folder / "llama.sock",  # llama.cpp knows a socket by this ending
+            self._folder / SOCKET,
             self.max_running,
             self.config,
         )
@@ -167,7 +165,8 @@ class LlamaCppChatBot(ChatBot):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
-        return Inputs("", list(token_ids))
+        text: str = self._ask("POST", "/detokenize", {"tokens": list(token_ids)})["content"]
+        return Inputs(text, list(token_ids))
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         answer = self._send(method, path, body)
@@ -257,14 +256,3 @@ class LlamaCppChatBot(ChatBot):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-
-def _private_folder() -> Path:
-    """A new folder that only this user can open, its name short enough for a socket in it."""
-    if not hasattr(socket, "AF_UNIX"):
-        raise LoadError("GGUF files are run on systems with Unix sockets only: Linux and macOS.")
-    folder = tempfile.mkdtemp(prefix="chatzoo-")
-    if len(folder) > _SOCKET_PATH:
-        Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="chatzoo-", dir="/tmp")
-    return Path(folder)

@@ -57,18 +57,17 @@ def parameters(
 
 
 def thread_count(chosen: int | None = None) -> int:
-    """The chosen number, else `CHATZOO_THREADS`, `OMP_NUM_THREADS`, or the cores we may use.
+    """The chosen number, else `OMP_NUM_THREADS`, or the cores we may use.
 
     Raises LoadError for a value that is no positive number.
     """
     if chosen is not None:
         return chosen
-    for name in ("CHATZOO_THREADS", "OMP_NUM_THREADS"):
-        value = os.environ.get(name, "").partition(",")[0].strip()
-        if value:
-            if not value.isdecimal() or int(value) < 1:
-                raise LoadError(f"{name}={value!r} is not a number of threads.")
-            return int(value)
+    value = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if value:
+        if not value.isdecimal() or int(value) < 1:
+            raise LoadError(f"OMP_NUM_THREADS={value!r} is not a number of threads.")
+        return int(value)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

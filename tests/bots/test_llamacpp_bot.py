@@ -1,6 +1,8 @@
 """The llama.cpp bot on the built-in model: prompts, streaming, settings, stop, bad files."""
 
 import os
+import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from bots import choose_bot
 from bots.errors import BotError, ContextLengthExceeded, InvalidRequest, LoadError
 from bots.events import Delta, Done, Event, Message, Start
 from bots.llamacpp_bot import LlamaCppChatBot
+from bots.llamacpp_socket import private_folder, remove_leftovers
 from bots.settings import BotConfig
 from tests.bots.test_gguf_header import gguf
 
@@ -172,6 +175,48 @@ def test_the_socket_is_ours_alone_and_goes_with_the_bot(builtin_gguf: Path) -> N
     assert not folder.exists()
 
 
+def socket_in(folder: Path, age: float = 60) -> socket.socket:
+    """A socket as llama.cpp's, listening; closing it leaves its file, as a killed worker does."""
+    folder.mkdir()
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(folder / "llama.sock"))
+    made.listen()
+    then = time.time() - age
+    os.utime(folder / "llama.sock", (then, then))
+    return made
+
+
+def test_what_killed_workers_left_is_removed_at_the_next_load() -> None:
+    """Only dead sockets of this kind, alone in their folder."""
+    # Not pytest's own folder, whose name is too long for a socket.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        root = Path(name)
+        socket_in(root / "chatzoo-dead").close()
+        socket_in(root / "chatzoo-young", age=0).close()  # may be about to listen
+        socket_in(root / "chatzoo-shared").close()
+        (root / "chatzoo-shared" / "notes.txt").write_text("mine")
+        socket_in(root / "other").close()
+        (root / "chatzoo-file").write_text("mine")
+        (root / "chatzoo-empty").mkdir()
+        (root / "chatzoo-link").symlink_to(root / "other")
+        (root / "chatzoo-folder" / "llama.sock").mkdir(parents=True)
+        with socket_in(root / "chatzoo-alive"):
+            before = {one.name for one in root.iterdir()}
+            remove_leftovers(root)
+            assert before - {one.name for one in root.iterdir()} == {"chatzoo-dead"}
+            assert (root / "other" / "llama.sock").exists()
+
+
+def test_a_new_folder_is_made_after_old_ones_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that restarts do not fill the disk with names."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        monkeypatch.setattr("tempfile.tempdir", name)
+        socket_in(Path(name) / "chatzoo-dead").close()
+        folder = private_folder()
+        assert list(Path(name).iterdir()) == [folder]
+        assert folder.stat().st_mode & 0o077 == 0
+
+
 # -- prompts ---------------------------------------------------------------------------------------
 
 CONVERSATIONS = [
@@ -214,9 +259,20 @@ def test_a_prompt_may_be_ids(bot: LlamaCppChatBot) -> None:
     assert ids is not None
     by_ids = bot.run(bot.prepare_text(ids, GREEDY))
     assert answer(by_ids) == answer(bot.run(bot.prepare_text(prompt, GREEDY)))
+    assert bot.prepare_text(ids, GREEDY).inputs.prompt == prompt
     for wrong in ([49152], [-1]):
         with pytest.raises(InvalidRequest, match="from 0 to 49151"):
             bot.prepare_text(wrong, GREEDY)
+
+
+@pytest.mark.model
+def test_ids_that_end_inside_a_character_have_a_text_too(bot: LlamaCppChatBot) -> None:
+    """It is what an echo shows; the ids are used as given."""
+    ids = bot.get_input("a🙂").token_ids
+    assert ids is not None
+    inputs = bot.prepare_text(ids[:-1], GREEDY).inputs
+    assert inputs.token_ids == ids[:-1]
+    assert inputs.prompt.startswith("a")
 
 
 @pytest.mark.model
