@@ -49,8 +49,8 @@ web-modules: .venv/python webui/node_modules/.package-lock.json
 webui/node_modules/.package-lock.json: webui/package-lock.json
 	scripts/npm ci --no-audit --no-fund
 
-bench: .venv/tools ## Measure the cost of streaming; see docs/benchmarks.md
-	$(BIN)/python -m benchmarks.streams
+bench: .venv/tools ## Measure the cost of streaming; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.streams --write
 
 clean: ## Remove what was installed and built here
 	rm -rf .venv webui/node_modules server/hub/page build dist *.egg-info

@@ -26,6 +26,10 @@ from server.metrics import Metrics
 log = structlog.get_logger("chatzoo.worker")
 
 
+ROUND = 0.005
+"""Seconds between two rounds of waking readers while tokens keep coming."""
+
+
 @dataclass(frozen=True, slots=True)
 class Queued:
     """The request waits; `position` 1 is the next to run."""
@@ -91,6 +95,9 @@ class Ticket:
         self.prepared = prepared
         self.stop = threading.Event()
         self.timings = Timings(call.arrived, time.monotonic())
+        self.gaps: list[float] = []
+        """Seconds between tokens. Noted here and counted at the end: a metric has a lock, for
+        which the threads of many requests would queue at every token."""
         self.outcome: Done | BaseException | None = None
         self._runner = runner
         self._buffer: deque[Event | Queued | BaseException] = deque()
@@ -154,9 +161,11 @@ class Ticket:
         self._buffer.append(item)
         if not self._wake_due:
             self._wake_due = True
-            # The loop may be gone when a thread outlives it at shutdown; then nobody reads.
-            with contextlib.suppress(RuntimeError):
-                self._runner.loop.call_soon_threadsafe(self._wake.set)
+            self._runner.wake(self)
+
+    def wake(self) -> None:
+        """Let the reader look into the buffer."""
+        self._wake.set()
 
     def end(self, outcome: Done | BaseException) -> Done | BaseException:
         """Note how the request ended; the first to say it is right. Returns `outcome`."""
@@ -178,12 +187,11 @@ class Ticket:
             self.put(self.end(error))
 
     def _note_token(self) -> None:
-        now, metrics, timings = time.monotonic(), self._runner.metrics, self.timings
+        now, timings = time.monotonic(), self.timings
         if timings.first_token:
-            metrics.inter_token.observe(now - timings.last_token)
+            self.gaps.append(now - timings.last_token)
         else:
             timings.first_token = now
-            metrics.ttft.observe(now - timings.arrived)
         timings.last_token = now
 
 
@@ -215,6 +223,8 @@ class Runner:
         self._bot: ChatBot
         self._threads: ThreadPoolExecutor | None = None
         self.draining = False
+        self._to_wake: deque[Ticket] = deque()
+        self._round_due = False
         metrics.watch(lambda: self.running, lambda: self.waiting)
 
     def open(self, bot: ChatBot, max_running: int) -> None:
@@ -222,6 +232,27 @@ class Runner:
         self._bot = bot
         self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
         self.max_running = max_running
+
+    def wake(self, ticket: Ticket) -> None:
+        """Have the reader of a ticket woken, at once or in the next round. From any thread."""
+        self._to_wake.append(ticket)
+        if not self._round_due:
+            self._round_due = True
+            # The loop may be gone when a thread outlives it at shutdown; then nobody reads.
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        """One round. While there is traffic, the next follows by itself after a moment: waking
+        the loop from a thread costs more than all else that a token needs."""
+        if not self._to_wake:
+            self._round_due = False
+            if not self._to_wake:  # none came between the two lines
+                return
+            self._round_due = True
+        while self._to_wake:
+            self._to_wake.popleft().wake()
+        self.loop.call_later(ROUND, self._wake_all)
 
     @property
     def running(self) -> int:
@@ -323,7 +354,12 @@ class Runner:
 
     def _finished(self, ticket: Ticket) -> None:
         """Count and log how a request ended; never what was in it."""
-        self.metrics.count(ticket.outcome, ticket.timings.ended - ticket.timings.arrived)
+        timings = ticket.timings
+        if timings.first_token:
+            self.metrics.ttft.observe(timings.first_token - timings.arrived)
+        for gap in ticket.gaps:
+            self.metrics.inter_token.observe(gap)
+        self.metrics.count(ticket.outcome, timings.ended - timings.arrived)
         fields = ticket.timings.summary(0)
         if isinstance(ticket.outcome, Done):
             usage = ticket.outcome.usage
