@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from bots.errors import ConfigError
 from bots.settings import BotConfig
+from server.address import worker_key
 
 ENV_PREFIX = "CHATZOO_"
 PAGE_ORIGINS = ["http://127.0.0.1:8080", "http://localhost:8080"]
@@ -40,10 +41,7 @@ def _devices(value: object) -> object:
 
 
 def _key(value: object) -> object:
-    printable = isinstance(value, str) and value.isascii() and value.isprintable()
-    if isinstance(value, str) and (not value or not printable or " " in value):
-        raise ValueError("a key is printable ASCII without blanks, and is not empty")
-    return value
+    return worker_key(value) if isinstance(value, str) else value
 
 
 Origin = Annotated[str, BeforeValidator(_origin)]

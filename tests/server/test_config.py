@@ -32,9 +32,9 @@ def test_origins_come_as_a_list_or_with_commas() -> None:
         ({"allow_origin": ["*"]}, "is not an origin"),
         ({"max_queue": -1}, "'max-queue'"),
         ({"devices": "banana"}, "none of auto, cpu"),
-        ({"api_key": ""}, "'api-key': a key is printable ASCII"),
-        ({"api_key": "schlüssel"}, "'api-key': a key is printable ASCII"),
-        ({"api_key": "a\nb"}, "'api-key': a key is printable ASCII"),
+        ({"api_key": ""}, "'api-key': An API key is printable ASCII"),
+        ({"api_key": "schlüssel"}, "'api-key': An API key is printable ASCII"),
+        ({"api_key": "a\nb"}, "'api-key': An API key is printable ASCII"),
         ({"max_quee": 1}, "no option 'max-quee'"),
     ],
 )
