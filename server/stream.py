@@ -225,6 +225,7 @@ class Runner:
         self.draining = False
         self._to_wake: deque[Ticket] = deque()
         self._round_due = False
+        self._next_round: asyncio.TimerHandle | None = None
         metrics.watch(lambda: self.running, lambda: self.waiting)
 
     def open(self, bot: ChatBot, max_running: int) -> None:
@@ -245,6 +246,9 @@ class Runner:
     def _wake_all(self) -> None:
         """One round. While there is traffic, the next follows by itself after a moment: waking
         the loop from a thread costs more than all else that a token needs."""
+        if self._next_round is not None:
+            self._next_round.cancel()  # a thread may have asked for this round besides
+            self._next_round = None
         if not self._to_wake:
             self._round_due = False
             if not self._to_wake:  # none came between the two lines
@@ -252,7 +256,7 @@ class Runner:
             self._round_due = True
         while self._to_wake:
             self._to_wake.popleft().wake()
-        self.loop.call_later(ROUND, self._wake_all)
+        self._next_round = self.loop.call_later(ROUND, self._wake_all)
 
     @property
     def running(self) -> int:
