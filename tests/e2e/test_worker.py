@@ -175,6 +175,19 @@ def test_sigterm_lets_answers_finish_and_refuses_new_ones() -> None:
         assert started.process.wait(10) == 0
 
 
+def test_draining_has_a_limit() -> None:
+    with (
+        running_worker("--type", "echo", "--drain-timeout", "0.2") as started,
+        httpx.stream("POST", f"{started.url}/generate", json=ask(LONG, rate=2)) as reply,
+    ):
+        lines = reply.iter_lines()
+        while next(lines) != "event: delta":
+            pass
+        started.process.send_signal(signal.SIGTERM)
+        assert '"finish_reason":"cancelled"' in "\n".join(lines)
+        assert started.process.wait(10) == 0
+
+
 def test_a_second_signal_does_not_wait() -> None:
     with (
         running_worker("--type", "echo") as started,

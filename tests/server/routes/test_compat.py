@@ -85,6 +85,18 @@ def test_a_remembered_conversation_that_is_too_long_loses_its_oldest_pairs(
     assert refused.status_code == 400, "a caller who sends the history is told"
 
 
+@pytest.mark.parametrize("limit", [{"max_conversations": 1}, {"conversation_ttl": 1e-9}])
+def test_remembered_conversations_are_bounded(
+    make_client: MakeClient, limit: dict[str, float]
+) -> None:
+    client = make_client(Transcript(), **limit)
+    first = client.post("/", json={"prompt": "q"}).json()["uid"]
+    client.post("/", json={"prompt": "other"})
+    again = client.post("/", json={"prompt": "r", "uid": first}).json()
+    assert again["uid"] != first
+    assert len(again["history"]) == 1
+
+
 class Forgetful(Transcript):
     """Its context is so small that a long conversation leaves no room."""
 
