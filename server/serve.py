@@ -12,6 +12,7 @@ import time
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -24,6 +25,7 @@ from server.config import WorkerConfig
 from server.ports import listen
 from server.schema import ProgressBody
 from server.stream import Runner
+from server.worker import Worker
 
 PARTING_SECONDS = 5
 """How long a worker without a parent may take to end in good order."""
@@ -81,10 +83,10 @@ def warn_about(config: WorkerConfig) -> None:
 class WorkerServer(uvicorn.Server):
     """uvicorn that drains: new requests get 503 while the running ones finish."""
 
-    def __init__(self, app: object, config: WorkerConfig) -> None:
+    def __init__(self, app: FastAPI, config: WorkerConfig) -> None:
         super().__init__(
             uvicorn.Config(
-                app,  # type: ignore[arg-type]
+                app,
                 host=config.host,
                 log_config=None,
                 access_log=False,
@@ -93,7 +95,7 @@ class WorkerServer(uvicorn.Server):
             )
         )
         self._drain_timeout = config.drain_timeout
-        self._worker_app = app
+        self._worker: Worker = app.state.worker
         self._signals = 0
         self._drain: asyncio.Task[None] | None = None
 
@@ -107,7 +109,7 @@ class WorkerServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: begin to drain when told to, end when the options cannot work."""
-        if self._worker_app.state.worker.misconfigured:  # type: ignore[attr-defined]
+        if self._worker.misconfigured:
             self.should_exit = True
         if self._signals and self._runner and self._drain is None:
             self._drain = asyncio.create_task(self._finish(self._runner))
@@ -119,7 +121,7 @@ class WorkerServer(uvicorn.Server):
 
     @property
     def _runner(self) -> Runner | None:
-        return getattr(self._worker_app.state.worker, "runner", None)  # type: ignore[attr-defined]
+        return getattr(self._worker, "runner", None)
 
 
 class LoadProgress:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bots.errors import InvalidRequest
-from bots.events import Message
+from bots.events import Message, Role
 from server.schema import Text
 
 _SAMPLING = (
@@ -24,6 +24,14 @@ _SAMPLING = (
     "seed",
     "ignore_eos",
 )
+
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
 
 
 class _Request(BaseModel):
@@ -81,15 +89,15 @@ class ChatTurn(BaseModel):
 
     def to_message(self) -> Message:
         """The bot's form of it. Raises InvalidRequest for what is not text."""
-        role = {"developer": "system", "system": "system", "user": "user"}.get(self.role, self.role)
-        if role not in ("system", "user", "assistant"):
+        role = _ROLES.get(self.role)
+        if role is None:
             raise InvalidRequest(f"messages: role {self.role!r} is not known.", param="messages")
         parts = self.content if isinstance(self.content, list) else []
         if any(part.type != "text" for part in parts):
             raise InvalidRequest("messages: only text is understood.", param="messages")
         joined = "".join(part.text or "" for part in parts)
         text = self.content if isinstance(self.content, str) else joined
-        return Message(role, text)  # type: ignore[arg-type]
+        return Message(role, text)
 
 
 class ChatCompletionRequest(_Request):
