@@ -4,10 +4,18 @@ This module knows types, ranges and what control the page draws; not what a valu
 """
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
 
 from bots.errors import InvalidRequest
 
@@ -90,3 +98,23 @@ class BotSettings(BaseModel):
             else:
                 message = f"{name}: {first['msg']}."
             raise InvalidRequest(message, param=name) from None
+
+
+S = TypeVar("S", bound=BotSettings)
+
+
+def with_defaults(settings: type[S], **defaults: Any) -> type[S]:
+    """`settings` with other defaults, and everything else of their controls as it was.
+
+    Raises TypeError for a name that `settings` do not have, ValidationError for a value outside
+    the limits of its field.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in defaults.items():
+        if name not in settings.model_fields:
+            raise TypeError(f"{settings.__name__} has no setting {name!r}")
+        field = copy(settings.model_fields[name])
+        field.default = value
+        fields[name] = (field.rebuild_annotation(), field)
+    settings.model_validate(defaults)
+    return create_model(settings.__name__, __base__=settings, __doc__=settings.__doc__, **fields)
