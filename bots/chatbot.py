@@ -97,6 +97,12 @@ class ChatBot(ABC):
     trims_history: ClassVar[bool] = False
     """Whether the oldest turns are dropped when prompt and answer would not fit the context."""
 
+    history_turns: ClassVar[int | None] = None
+    """How many exchanges before the question are kept, the newest; None is all of them."""
+
+    stop_texts: ClassVar[tuple[str, ...]] = ()
+    """Texts that end an answer whatever the request's `stop` says; the model's own turn marks."""
+
     token_prompts: ClassVar[bool] = False
     """Whether `generate` takes token ids that did not come from `get_input`."""
 
@@ -183,6 +189,8 @@ class ChatBot(ABC):
         if not any(message.role == "user" for message in messages):
             raise InvalidRequest("There is no user message to answer.", param="messages")
         kept, fixed = list(messages), self._fixed(settings)
+        while self._too_many(kept) and _drop_oldest(kept):
+            pass
         while True:
             inputs = self.encode_messages(kept, fixed)
             prepared = Prepared(inputs, fixed, len(messages) - len(kept))
@@ -263,7 +271,7 @@ class ChatBot(ABC):
         tags = self.reasoning_tags
         return AnswerText(
             self.process_response if self.rewrites else None,
-            prepared.settings.stop,
+            (*prepared.settings.stop, *self.stop_texts),
             tags,
             inside_reasoning=bool(tags and prepared.inputs.prompt.rstrip().endswith(tags[0])),
         )
@@ -271,6 +279,10 @@ class ChatBot(ABC):
     def _fixed(self, settings: BotSettings) -> BotSettings:
         """The final settings: defaults, then the request's, then the model's own."""
         return settings.model_copy(update=self.extra_settings())
+
+    def _too_many(self, messages: Sequence[Message]) -> bool:
+        asked = sum(message.role == "user" for message in messages)
+        return self.history_turns is not None and asked > self.history_turns + 1
 
     def _fits(self, prepared: Prepared) -> bool:
         context, prompt = self.info().context_length, prepared.prompt_tokens

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -79,6 +79,12 @@ class TransformersChatBot(ChatBot):
     model_class: Any = AutoModelForCausalLM
     skip_special_tokens = True
     """Whether special tokens are left out of the answer's text."""
+
+    adds_special_tokens: ClassVar[bool] = False
+    """Whether the tokenizer adds its own special tokens to a prompt: LLaMA's `<s>`, T5's `</s>`."""
+
+    stop_tokens: ClassVar[tuple[str, ...]] = ()
+    """Tokens of this family that end an answer beside the checkpoint's own, by name."""
 
     tokenizer: Any
     model: Any
@@ -200,16 +206,31 @@ class TransformersChatBot(ChatBot):
     # -- answering -------------------------------------------------------------------------------
 
     def extra_settings(self) -> dict[str, object]:
-        """The tokens that end an answer: the checkpoint's and the tokenizer's."""
+        """The tokens that end an answer: the checkpoint's, the tokenizer's and `stop_tokens`.
+
+        Raises LoadError for a stop token that the tokenizer does not have.
+        """
         ends = self.model.generation_config.eos_token_id
         ids = [] if ends is None else ends if isinstance(ends, list) else [ends]
         if self.tokenizer.eos_token_id is not None:
             ids = [*ids, self.tokenizer.eos_token_id]
+        ids = [*ids, *map(self.token_id, self.stop_tokens)]
         return {"stop_token_ids": tuple(dict.fromkeys(ids))}
 
+    def token_id(self, token: str) -> int:
+        """The id of a special token. Raises LoadError where the tokenizer does not have it."""
+        found = self.tokenizer.convert_tokens_to_ids(token)
+        if found is None or found == self.tokenizer.unk_token_id:
+            raise LoadError(
+                f"The tokenizer of {self.config.pretrained_path!r} has no token {token!r}, so it"
+                " is not one of this family; choose another with --type."
+            )
+        return int(found)
+
     def get_input(self, prompt: str) -> TokenInputs:
-        """The prompt's ids; the prompt itself says which special tokens it has."""
-        return self._inputs(prompt, self.tokenizer.encode(prompt, add_special_tokens=False))
+        """The prompt's ids; see `adds_special_tokens`."""
+        added = self.adds_special_tokens
+        return self._inputs(prompt, self.tokenizer.encode(prompt, add_special_tokens=added))
 
     def input_of_ids(self, token_ids: Sequence[int]) -> TokenInputs:
         """Ids exactly as given. Raises InvalidRequest for one outside the vocabulary."""

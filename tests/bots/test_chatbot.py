@@ -92,6 +92,38 @@ def test_a_stream_begins_with_start_and_ends_with_done() -> None:
     ]
 
 
+def ids(text: str, *, whole: bool = False) -> Step:
+    """A step whose ids are characters."""
+    return Step(token_ids=tuple(map(ord, text)), text=text, whole=whole)
+
+
+def test_a_whole_step_replaces_text_ids_and_count() -> None:
+    bot = fed()
+    bot.steps = [ids("abc"), ids("abd", whole=True), ids("abde", whole=True), ids("f")]
+    assert list(bot.chat(ask("hi")))[1:] == [
+        Delta(text="abc", token_ids=(97, 98, 99)),
+        Replace(text="abd", token_ids=(97, 98, 100)),
+        Delta(text="e", token_ids=(101,)),
+        Delta(text="f", token_ids=(102,)),
+        Done("stop", Usage(2, 5)),
+    ]
+
+
+def test_a_whole_step_may_be_shorter_or_empty() -> None:
+    bot = fed()
+    bot.steps = [ids("abc"), ids("", whole=True)]
+    events = list(bot.chat(ask("hi")))
+    assert text_of(events) == ""
+    assert events[-1] == Done("stop", Usage(2, 0))
+
+
+def test_whole_steps_of_a_bot_without_ids_count_as_tokens() -> None:
+    bot = fed("a")
+    bot.steps = [Step(text="a"), Step(text="ab", whole=True), Step(text="c", whole=True)]
+    events = list(bot.chat(ask("hi")))
+    assert events[1:] == [Delta("a"), Delta("b"), Replace("c"), Done("stop", Usage(2, 3))]
+
+
 class Shouting(FedBot):
     """Its process_response changes text that was sent."""
 
@@ -105,6 +137,28 @@ def test_the_events_give_process_response_of_the_whole(texts: list[str]) -> None
     bot.load()
     bot.steps = [Step(text=text) for text in texts]
     assert text_of(bot.chat(ask("hi"))) == bot.process_response("".join(texts))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text("oh 好", max_size=5)), max_size=10))
+def test_whole_steps_among_others_give_process_response_of_the_last_whole(
+    pieces: list[tuple[bool, str]],
+) -> None:
+    bot = Shouting()
+    bot.load()
+    bot.steps = [ids(text, whole=whole) for whole, text in pieces]
+    last = max((n for n, (whole, _) in enumerate(pieces) if whole), default=0)
+    final = "".join(text for _, text in pieces[last:])
+    events = list(bot.chat(ask("hi")))
+    assert text_of(events) == bot.process_response(final)
+    assert isinstance(events[-1], Done)
+    assert events[-1].usage.completion_tokens == len(final)
+    kept: tuple[int, ...] = ()
+    for event in events:
+        if isinstance(event, Delta):
+            kept += event.token_ids
+        elif isinstance(event, Replace) and event.token_ids is not None:
+            kept = event.token_ids
+    assert kept == tuple(map(ord, final))
 
 
 def test_settings_are_defaults_then_request_then_extra() -> None:
@@ -221,6 +275,40 @@ def test_the_answer_is_shortened_to_what_the_context_leaves() -> None:
     assert prepared.settings.max_new_tokens == 2
 
 
+class Reader(FedBot):
+    """Has a context of 20 for its prompt and another for its answer."""
+
+    trims_history = True
+
+    def info(self) -> BotInfo:
+        return BotInfo(context_length=20, separate_answer=True)
+
+
+def test_a_separate_answer_has_a_context_of_its_own() -> None:
+    bot = loaded(Reader())
+    prepared = bot.prepare(ask("a" * 20), bot.Settings(max_new_tokens=100))
+    assert prepared.settings.max_new_tokens == 20
+    assert bot.prepare(ask("a", "b", "c"), bot.Settings(max_new_tokens=100)).dropped_turns == 0
+    with pytest.raises(ContextLengthExceeded, match="holds 20 tokens\\."):
+        bot.prepare(ask("a" * 21), bot.Settings(max_new_tokens=0))
+
+
+def test_settings_that_do_not_go_together_are_refused_before_anything_runs() -> None:
+    class Strict(FedBot):
+        token_prompts = True
+
+        def check(self, settings: BotSettings) -> None:
+            raise InvalidRequest("mood: not with this mode.", param="mood")
+
+    bot = loaded(Strict())
+    for prepare in (
+        lambda: bot.prepare(ask("x"), bot.Settings()),
+        lambda: bot.prepare_text("x", bot.Settings()),
+    ):
+        with pytest.raises(InvalidRequest, match="not with this mode"):
+            prepare()
+
+
 class Forgetful(FedBot):
     """Drops its oldest turns."""
 
@@ -235,6 +323,27 @@ def test_history_is_trimmed_oldest_first_where_the_bot_says_so() -> None:
     assert prepared.inputs.prompt == "s|cccc|d|ee"
     assert prepared.dropped_turns == 2
     assert fed("x").prepare(turns, FedBot.Settings(max_new_tokens=1)).dropped_turns == 0
+
+
+def test_only_the_newest_turns_are_kept_where_the_bot_says_so() -> None:
+    class Brief(FedBot):
+        history_turns = 1
+
+    bot = Brief()
+    turns = [Message("system", "s"), *ask("a", "b", "c", "d", "e")]
+    prepared = bot.prepare(turns, bot.Settings(max_new_tokens=1))
+    assert (prepared.inputs.prompt, prepared.dropped_turns) == ("s|c|d|e", 2)
+
+
+def test_a_bot_has_stop_texts_of_its_own() -> None:
+    class Marked(FedBot):
+        stop_texts = ("User:",)
+
+    bot = Marked()
+    bot.load()
+    bot.steps = [Step("one END two User: three")]
+    assert text_of(bot.chat(ask("x"))) == "one END two "
+    assert text_of(bot.chat(ask("x"), bot.Settings(stop=("END",)))) == "one "
 
 
 def test_a_question_is_needed() -> None:
