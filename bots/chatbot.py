@@ -16,19 +16,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
+from bots.answer import AnswerEvents
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
-from bots.events import (
-    Delta,
-    Done,
-    Event,
-    FinishReason,
-    Message,
-    PromptScored,
-    Replace,
-    Start,
-    Step,
-    Usage,
-)
+from bots.events import Done, Event, FinishReason, Message, PromptScored, Start, Step, Usage
 from bots.settings import BotConfig, BotSettings
 from bots.text import AnswerText
 
@@ -52,7 +42,8 @@ class Inputs:
 class BotInfo:
     """What a loaded bot can say about itself; None is "not known" or "does not apply".
 
-    `context_length` counts tokens, prompt and answer together.
+    `context_length` counts tokens, prompt and answer together. With `separate_answer`, as in
+    encoder-decoder models, the prompt has that many, and the answer has that many again.
     """
 
     native_class: str | None = None
@@ -60,6 +51,7 @@ class BotInfo:
     dtype: str | None = None
     quantization: str | None = None
     context_length: int | None = None
+    separate_answer: bool = False
     revision: str | None = None
 
 
@@ -132,6 +124,12 @@ class ChatBot(ABC):
         """Messages to inputs. Override it only when a text alone cannot carry the prompt."""
         return self.get_input(self.get_prompt(messages, settings))
 
+    def check(self, settings: BotSettings) -> None:  # noqa: B027 (optional on purpose)
+        """Refuse settings that do not go together, or not with this model.
+
+        Raises InvalidRequest that names the setting at fault.
+        """
+
     def extra_settings(self) -> dict[str, object]:
         """Settings that the model fixes (stop ids, say), whatever the request asks for."""
         return {}
@@ -140,13 +138,17 @@ class ChatBot(ABC):
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
     ) -> Iterator[Step]:
-        """Decode. Yields new output only, and returns soon after `stop` is set.
+        """Decode. Yields new output only, or a `whole` answer in place of what it yielded before;
+        returns soon after `stop` is set.
 
         Raises BotError subclasses; whatever else it raises is reported as an internal error.
         """
 
     def get_response(self, step: Step, inputs: Inputs) -> str:
-        """The new text of a step. A bot with tokens decodes them, never to half a character."""
+        """The new text of a step, all of the text if the step is `whole`.
+
+        A bot with tokens decodes them, never to half a character.
+        """
         return step.text
 
     def process_response(self, text: str) -> str:
@@ -233,31 +235,29 @@ class ChatBot(ABC):
         """Answer a prepared request. Closing the iterator stops the decoding and waits for it."""
         stop = stop or threading.Event()
         inputs, settings = prepared.inputs, prepared.settings
-        text = self._answer_text(prepared)
+        answer = AnswerEvents(self._answer_text(prepared))
+        text = answer.text
         usage: Usage | None = None
         reason: FinishReason | None = None
-        counted = 0
         try:
             yield Start(prepared.prompt_tokens, prepared.dropped_turns)
             with closing(self._steps(inputs, settings, stop)) as steps:
                 for step in steps:
-                    # A step without token ids counts as one token if it says anything.
-                    counted += len(step.token_ids) or bool(step.text or step.reasoning)
                     usage, reason = step.usage or usage, step.finish_reason or reason
                     if step.prompt_logprobs is not None:
                         yield PromptScored(step.prompt_logprobs)
-                    yield from _merged(step, text.feed(self.get_response(step, inputs)))
+                    yield from answer.feed(step, self.get_response(step, inputs))
                     if text.stopped:
                         break
             yield from text.finish()
             if text.stopped:
                 reason = "stop"
             elif reason is None:
-                full = 0 < settings.max_new_tokens <= counted
+                full = 0 < settings.max_new_tokens <= answer.tokens
                 reason = "cancelled" if stop.is_set() else "length" if full else "stop"
         finally:
             stop.set()
-        yield Done(reason, usage or Usage(prepared.prompt_tokens, counted))
+        yield Done(reason, usage or Usage(prepared.prompt_tokens, answer.tokens))
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -278,43 +278,34 @@ class ChatBot(ABC):
 
     def _fixed(self, settings: BotSettings) -> BotSettings:
         """The final settings: defaults, then the request's, then the model's own."""
-        return settings.model_copy(update=self.extra_settings())
+        fixed = settings.model_copy(update=self.extra_settings())
+        self.check(fixed)
+        return fixed
 
     def _too_many(self, messages: Sequence[Message]) -> bool:
         asked = sum(message.role == "user" for message in messages)
         return self.history_turns is not None and asked > self.history_turns + 1
 
     def _fits(self, prepared: Prepared) -> bool:
-        context, prompt = self.info().context_length, prepared.prompt_tokens
-        if context is None or prompt is None:
+        info, prompt = self.info(), prepared.prompt_tokens
+        if info.context_length is None or prompt is None:
             return True
-        return prompt + prepared.settings.max_new_tokens <= context
+        answer = 0 if info.separate_answer else prepared.settings.max_new_tokens
+        return prompt + answer <= info.context_length
 
     def _checked(self, prepared: Prepared) -> Prepared:
         """Refuse a prompt that fills the context; shorten the answer to what is left of it."""
-        if self._fits(prepared):
+        info, prompt = self.info(), prepared.prompt_tokens
+        if info.context_length is None or prompt is None:
             return prepared
-        context, prompt = self.info().context_length, prepared.prompt_tokens
-        assert context is not None
-        assert prompt is not None
-        if prompt >= context:
-            raise ContextLengthExceeded(prompt, context)
-        room = prepared.settings.model_copy(update={"max_new_tokens": context - prompt})
-        return replace(prepared, settings=room)
-
-
-def _merged(step: Step, texts: Iterator[Delta | Replace]) -> Iterator[Event]:
-    """The text events of a step, the first delta carrying the step's ids and logprobs too."""
-    if step.reasoning or step.token_ids or step.logprobs:
-        own = Delta("", step.reasoning, step.token_ids, step.logprobs)
-        first = next(texts, None)
-        if isinstance(first, Delta):
-            yield replace(own, text=first.text, reasoning=own.reasoning + first.reasoning)
-        else:
-            yield own
-            if first is not None:
-                yield first
-    yield from texts
+        room = info.context_length - (0 if info.separate_answer else prompt)
+        wanted = prepared.settings.max_new_tokens
+        if prompt > info.context_length or room < min(wanted, 1):
+            raise ContextLengthExceeded(prompt, info.context_length, alone=info.separate_answer)
+        if wanted <= room:
+            return prepared
+        shorter = prepared.settings.model_copy(update={"max_new_tokens": room})
+        return replace(prepared, settings=shorter)
 
 
 def _drop_oldest(messages: list[Message]) -> bool:

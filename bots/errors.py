@@ -47,15 +47,18 @@ class InvalidRequest(BotError):
 
 
 class ContextLengthExceeded(InvalidRequest):
-    """Raised when the prompt alone is as long as the model's context, or longer."""
+    """Raised when the prompt leaves no room in the model's context.
+
+    `alone`: the context is for the prompt alone, and the answer needs none of it.
+    """
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, prompt_tokens: int, context_length: int, *, alone: bool = False) -> None:
+        answer = "" if alone else ", and at least one is needed for the answer"
         super().__init__(
             f"The prompt has {prompt_tokens} tokens, but the model's context holds"
-            f" {context_length} tokens, and at least one is needed for the answer."
-            " Shorten the conversation.",
+            f" {context_length} tokens{answer}. Shorten the conversation.",
             param="messages",
         )
         self.prompt_tokens = prompt_tokens

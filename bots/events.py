@@ -59,6 +59,10 @@ class Step:
     A bot that has tokens gives `token_ids` and lets `get_response` decode them; a bot that has
     text gives `text`. `finish_reason` belongs to the last step, `usage` overrides what `chat()`
     counts itself, `prompt_logprobs` comes once, before the first new token.
+
+    With `whole`, the step's `token_ids` or `text` are the whole answer so far, in place of those
+    of all earlier steps: a beam search that changed its mind. Such a step has no `logprobs`, and
+    no `reasoning` but what stands in tags in its text.
     """
 
     text: str = ""
@@ -68,6 +72,7 @@ class Step:
     prompt_logprobs: tuple[TokenLogprob, ...] | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """The whole answer so far, because text that was already sent has changed."""
+    """The whole answer so far, because text that was already sent has changed.
+
+    `reasoning` and `token_ids` are the whole of theirs; None where they stay as they were sent.
+    """
 
     text: str
+    reasoning: str | None = None
+    token_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Knows stop texts, reasoning tags and `process_response`; knows neither tokens no
 
 The promise: appending every `Delta.text` and obeying every `Replace` gives exactly
 `process_response(answer)`, where answer is the whole text, cut at the first stop text and
-without the reasoning, wherever the pieces were cut.
+without the reasoning, wherever the pieces were cut and however often it began anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -65,10 +65,28 @@ class AnswerText:
         self._sent_reasoning = ""
         self.stopped = False
 
+    @property
+    def sent(self) -> str:
+        """The answer as a reader has it now."""
+        return self._sent
+
+    @property
+    def sent_reasoning(self) -> str | None:
+        """The reasoning as a reader has it now; None where it does not come out of the text."""
+        return None if self._tags is None else self._sent_reasoning
+
     def feed(self, piece: str) -> Iterator[Delta | Replace]:
         """Add new text; yields what a reader must apply. Nothing after a stop text counts."""
-        if self.stopped or not piece:
-            return
+        if piece and not self.stopped:
+            yield from self._grow(piece)
+
+    def restart(self, whole: str) -> Iterator[Delta | Replace]:
+        """Put `whole` in place of all text so far; yields what a reader must apply."""
+        self._raw = ""
+        self.stopped = False
+        yield from self._grow(whole)
+
+    def _grow(self, piece: str) -> Iterator[Delta | Replace]:
         searched = len(self._raw)
         self._raw += piece
         ends = [
@@ -88,17 +106,19 @@ class AnswerText:
         yield from self._emit(self._raw, final=True)
 
     def _emit(self, text: str, *, final: bool) -> Iterator[Delta | Replace]:
+        reasoning = ""
         if self._tags is not None:
             reasoning, text = split_reasoning(text, self._tags, inside=self._inside, final=final)
-            if new := reasoning[len(self._sent_reasoning) :]:
-                self._sent_reasoning = reasoning
-                yield Delta(reasoning=new)
         if self._process is not None:
             text = self._process(text)
-        if text.startswith(self._sent):
-            if new := text[len(self._sent) :]:
-                self._sent = text
-                yield Delta(text=new)
-        else:
-            self._sent = text
-            yield Replace(text=text)
+        old, self._sent = self._sent, text
+        old_reasoning, self._sent_reasoning = self._sent_reasoning, reasoning
+        if not reasoning.startswith(old_reasoning):
+            yield Replace(text, reasoning)
+            return
+        if new := reasoning[len(old_reasoning) :]:
+            yield Delta(reasoning=new)
+        if not text.startswith(old):
+            yield Replace(text)
+        elif new := text[len(old) :]:
+            yield Delta(text=new)

@@ -29,6 +29,22 @@ def applied(answer: AnswerText, chunks: list[str]) -> tuple[str, str]:
     return text, reasoning
 
 
+def restarted(answer: AnswerText, pieces: list[tuple[bool, str]]) -> tuple[str, str, str]:
+    """Text, reasoning and the whole raw text after pieces that append, or replace where true."""
+    text = reasoning = raw = ""
+    events: list[Delta | Replace] = []
+    for whole, piece in pieces:
+        raw = piece if whole else raw + piece
+        events += answer.restart(piece) if whole else answer.feed(piece)
+    for event in [*events, *answer.finish()]:
+        if isinstance(event, Replace):
+            text = event.text
+            reasoning = reasoning if event.reasoning is None else event.reasoning
+        else:
+            text, reasoning = text + event.text, reasoning + event.reasoning
+    return text, reasoning, raw
+
+
 def chatglm_like(text: str) -> str:
     """Strips, fills in a date and turns a comma beside a CJK character into a wide one."""
     text = text.strip().replace("[[训练时间]]", "2023年")
@@ -70,6 +86,38 @@ def test_reasoning_is_the_same_for_any_chunking(text: str, cuts: list[int], insi
         return applied(AnswerText(reasoning_tags=tags, inside_reasoning=inside), chunks)
 
     assert parts(chunked(text, cuts)) == parts([text]) == parts(list(text))
+
+
+PIECES = st.lists(st.tuples(st.booleans(), st.text("ab <>/think", max_size=12)), max_size=8)
+
+
+@given(PIECES, st.sampled_from([None, *PROCESSES]))
+def test_beginning_anew_gives_the_processed_last_whole(
+    pieces: list[tuple[bool, str]], process: Callable[[str], str] | None
+) -> None:
+    text, _, raw = restarted(AnswerText(process), pieces)
+    assert text == (process(raw) if process else raw)
+
+
+@given(PIECES, st.booleans())
+def test_beginning_anew_splits_the_reasoning_anew(
+    pieces: list[tuple[bool, str]], inside: bool
+) -> None:
+    tags = ("<think>", "</think>")
+    text, reasoning, raw = restarted(
+        AnswerText(reasoning_tags=tags, inside_reasoning=inside), pieces
+    )
+    assert (reasoning, text) == split_reasoning(raw, tags, inside=inside, final=True)
+
+
+def test_stop_texts_are_looked_for_in_what_replaces_the_text() -> None:
+    answer = AnswerText(stop=["END"])
+    assert list(answer.feed("one E")) == [Delta("one ")]
+    assert list(answer.restart("one two E")) == [Delta("two ")]
+    assert list(answer.restart("no END more")) == [Replace("no ")]
+    assert answer.stopped
+    assert list(answer.restart("no ")) == []
+    assert not answer.stopped
 
 
 def test_reasoning_is_apart_from_the_answer() -> None:
