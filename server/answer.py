@@ -38,6 +38,10 @@ class Answer:
                 self.logprobs += event.logprobs
             case Replace():
                 self.text = event.text
+                if event.reasoning is not None:
+                    self.reasoning = event.reasoning
+                if event.token_ids is not None:
+                    self.token_ids = list(event.token_ids)
             case PromptScored():
                 self.prompt_logprobs = event.logprobs
             case Done():

@@ -75,7 +75,9 @@ class Answer:
             self.text += delta.text or ""
             self.reasoning += delta.reasoning or ""
         elif event == "replace":
-            self.text = ReplaceEvent.model_validate_json(data).text
+            whole = ReplaceEvent.model_validate_json(data)
+            self.text = whole.text
+            self.reasoning = self.reasoning if whole.reasoning is None else whole.reasoning
         elif event == "done":
             done = DoneEvent.model_validate_json(data)
             self.finish_reason, self.usage = done.finish_reason, done.usage

@@ -116,9 +116,13 @@ class DeltaEvent(BaseModel):
 
 
 class ReplaceEvent(BaseModel):
-    """`event: replace`. The whole answer so far, because sent text has changed."""
+    """`event: replace`. The whole answer so far, because sent text has changed.
+
+    `reasoning`, where it is there, is the whole reasoning, which has changed as well.
+    """
 
     text: str
+    reasoning: str | None = None
 
 
 class DoneEvent(BaseModel):

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 import structlog
 
 from bots.chatbot import ChatBot, Prepared
-from bots.events import Delta, Done, Event, Usage
+from bots.events import Delta, Done, Event, Replace, Usage
 from server.errors import RETRY_AFTER, ApiError, error_code
 from server.metrics import Metrics
 
@@ -178,7 +178,7 @@ class Ticket:
         """Run the bot to its end. In a thread of the runner's."""
         try:
             for event in bot.run(self.prepared, self.stop):
-                if isinstance(event, Delta):
+                if isinstance(event, Delta) or (isinstance(event, Replace) and event.token_ids):
                     self._note_token()
                 elif isinstance(event, Done):
                     self.end(event)

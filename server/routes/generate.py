@@ -86,7 +86,8 @@ def _frame(
             data = {name: text for name, text in named.items() if text}
             return sse.frame(data, "delta", number) if data else None
         case Replace():
-            return sse.frame({"text": event.text}, "replace", number)
+            thought = {} if event.reasoning is None else {"reasoning": event.reasoning}
+            return sse.frame({"text": event.text, **thought}, "replace", number)
         case Start():
             return sse.frame(
                 {

@@ -103,15 +103,20 @@ class AppendOnly:
 async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer | None, str]]:
     """The answer so far and the text to append, each time there is news; (None, "") on silence.
 
-    The token ids and log-probabilities of the answer are those since the last time.
+    The token ids and log-probabilities of the answer are those since the last time. Beams change
+    their minds at any time, so their answer comes in one piece at its end.
     """
     answer = Answer()
     text = AppendOnly(_HELD_BACK if worker.bot.rewrites else 0)
+    beams = getattr(ticket.prepared.settings, "num_beams", 1) > 1
     async for event in ticket.events():
         if isinstance(event, Silence):
             yield None, ""
             continue
         answer.apply(event)
+        if beams and answer.done is None:
+            yield None, ""
+            continue
         yield answer, text.advance(answer.text, final=answer.done is not None)
         answer.reasoning, answer.token_ids, answer.logprobs = "", [], []
         answer.prompt_logprobs = ()

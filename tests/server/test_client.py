@@ -128,6 +128,14 @@ def test_a_whole_answer() -> None:
     assert answer.timings.ttft_ms == 2
 
 
+def test_a_replacement_may_be_of_the_reasoning_too() -> None:
+    answer = Answer(text="a", reasoning="r")
+    answer.apply("replace", '{"text": "b"}')
+    assert (answer.text, answer.reasoning) == ("b", "r")
+    answer.apply("replace", '{"text": "c", "reasoning": ""}')
+    assert (answer.text, answer.reasoning) == ("c", "")
+
+
 def test_the_request() -> None:
     sent: list[httpx.Request] = []
 

@@ -1,12 +1,35 @@
 """The native dialect."""
 
 import json
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from bots.chatbot import ChatBot, Inputs
+from bots.events import Message, Step
+from bots.settings import BotSettings
 from tests.server.conftest import MakeClient
+
+
+class Rethinking(ChatBot):
+    """Its second step replaces answer and reasoning of the first."""
+
+    reasoning_tags = ("<r>", "</r>")
+
+    def load_model(self) -> None:
+        pass
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        return messages[-1].content
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        yield Step(text="<r>hm</r>yes")
+        yield Step(text="<r>oh</r>no", whole=True)
 
 
 def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -44,6 +67,14 @@ def test_a_stream_is_start_deltas_done(client: TestClient) -> None:
     assert done[1]["finish_reason"] == "stop"
     assert done[1]["usage"] == {"prompt_tokens": 2, "completion_tokens": 2, "cached_tokens": 0}
     assert set(done[1]["timings"]) == {"queue_ms", "ttft_ms", "total_ms", "tokens_per_second"}
+
+
+def test_a_whole_step_replaces_answer_and_reasoning(make_client: MakeClient) -> None:
+    client = make_client(Rethinking())
+    events = events_of(client.post("/generate", json=ask("q")).text)
+    assert ("replace", {"text": "no", "reasoning": "oh"}) in events
+    joined = client.post("/generate", json=ask("q", stream=False)).json()
+    assert (joined["text"], joined["reasoning"]) == ("no", "oh")
 
 
 def test_the_joined_answer_is_the_joined_stream(client: TestClient) -> None:

@@ -68,6 +68,22 @@ class Upper(Letters):
         return text.replace("abc", "ABC")
 
 
+class Undecided(Letters):
+    """Its second step replaces the first, as beams do."""
+
+    class Settings(Letters.Settings):
+        """With beams."""
+
+        num_beams: int = control(2, "number", "Beams", "How many.")
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        yield Step(token_ids=(98, 99))
+        yield Step(token_ids=(98, 100, 101), whole=True)
+        yield Step(token_ids=(102,), finish_reason="stop")
+
+
 @pytest.fixture
 def letters(make_client: MakeClient) -> TestClient:
     return make_client(Letters(), name="letters")
@@ -276,6 +292,20 @@ def test_a_rewriting_bot_streams_what_it_means_in_the_end(make_client: MakeClien
     text = "".join(chunk["choices"][0]["text"] for chunk in chunks)
     assert text.startswith("ABCdef")
     assert len(text) == 50
+
+
+def test_beams_that_change_their_mind_stream_the_answer_at_its_end(
+    make_client: MakeClient,
+) -> None:
+    client = make_client(Undecided())
+    body = {"prompt": "a", "stream": True, "return_token_ids": True}
+    chunks = chunks_of(client.post("/v1/completions", json=body).text.replace(": ping\n\n", ""))
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert "".join(choice["text"] for choice in choices) == "bdef"
+    assert [one for choice in choices for one in choice["token_ids"]] == [98, 100, 101, 102]
+    joined = client.post("/v1/completions", json=body | {"stream": False}).json()
+    assert joined["choices"][0]["token_ids"] == [98, 100, 101, 102]
+    assert joined["usage"]["completion_tokens"] == 4
 
 
 def test_append_only_holds_back_and_refuses_to_lie() -> None:

@@ -1103,10 +1103,17 @@ export interface components {
     /**
      * ReplaceEvent
      * @description `event: replace`. The whole answer so far, because sent text has changed.
+     *
+     *     `reasoning`, where it is there, is the whole reasoning, which has changed as well.
      */
     ReplaceEvent: {
       /** Text */
       text: string
+      /**
+       * Reasoning
+       * @default null
+       */
+      reasoning: string | null
     }
     /**
      * StartEvent

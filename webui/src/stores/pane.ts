@@ -103,6 +103,7 @@ function step(answer: Answer, event: AnswerEvent): Answer {
       return {
         ...spoken(answer, event.at),
         text: event.data.text,
+        reasoning: event.data.reasoning ?? answer.reasoning,
       }
     case 'done':
       return {

@@ -65,6 +65,11 @@ describe('reduce', () => {
     const replace = at(1200, { type: 'replace', data: { text: 'new' } })
     const answer = last(run(send('q'), start, think, delta('old'), replace, delta('er')))
     expect(answer).toMatchObject({ text: 'newer', reasoning: 'hm', firstAt: 1050 })
+    const anew = at(1300, { type: 'replace', data: { text: 'b', reasoning: 'a' } })
+    expect(last(run(send('q'), start, think, replace, anew))).toMatchObject({
+      text: 'b',
+      reasoning: 'a',
+    })
   })
 
   it('does not change the state it is given', () => {
