@@ -5,7 +5,7 @@ ids that begins where the text was last complete, so the cost of a token does no
 answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tokenizers.decoders import DecodeStream
@@ -14,19 +14,33 @@ _UNFINISHED = "�"
 
 
 class Detokenizer:
-    """The text of one answer. `tokenizer` is one of transformers', fast or not."""
+    """The text of one answer. `tokenizer` is one of transformers', fast or not.
 
-    def __init__(self, tokenizer: Any, *, skip_special_tokens: bool = True) -> None:
+    `shown` are ids whose text is given although special tokens are skipped.
+    """
+
+    def __init__(
+        self, tokenizer: Any, *, skip_special_tokens: bool = True, shown: Collection[int] = ()
+    ) -> None:
         self._tokenizer = tokenizer
-        self._skip = skip_special_tokens
         self._fast = getattr(tokenizer, "backend_tokenizer", None)
-        self._stream = DecodeStream(skip_special_tokens=skip_special_tokens)
+        # The library skips all special tokens or none, so to show some the others go before it.
+        chosen = skip_special_tokens and bool(shown)
+        self._hidden = _special_ids(tokenizer) - set(shown) if chosen else frozenset()
+        self._skip = skip_special_tokens and not chosen
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all ids: another text begins."""
+        self._stream = DecodeStream(skip_special_tokens=self._skip)
         self._ids: list[int] = []
         self._shown = 0  # ids before this one belong to text that was given away …
         self._anchor = 0  # … and the window begins here, so that the text before it is the same
 
     def add(self, token_ids: Sequence[int]) -> str:
         """The text that these ids complete; "" while a character is unfinished."""
+        if self._hidden:
+            token_ids = [one for one in token_ids if one not in self._hidden]
         if self._fast is not None:
             return "".join(self._stream.step(self._fast, one) or "" for one in token_ids)
         self._ids += token_ids
@@ -42,3 +56,12 @@ class Detokenizer:
             self._ids[start:end], skip_special_tokens=self._skip, clean_up_tokenization_spaces=False
         )
         return text
+
+
+def _special_ids(tokenizer: Any) -> frozenset[int]:
+    """The ids that the tokenizer itself would skip."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return frozenset(tokenizer.all_special_ids)
+    added = backend.get_added_tokens_decoder()
+    return frozenset(number for number, token in added.items() if token.special)

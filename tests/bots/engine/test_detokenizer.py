@@ -28,6 +28,7 @@ class Slow:
 
     def __init__(self, tokenizer: Any) -> None:
         self.decode = tokenizer.decode
+        self.all_special_ids = tokenizer.convert_tokens_to_ids(["</s>", "<|user|>"])
 
 
 def pieces(reader: Detokenizer, chunks: Sequence[Sequence[int]]) -> list[str]:
@@ -74,6 +75,28 @@ def test_special_tokens_are_left_out_unless_wanted(tiny_tokenizer: Any) -> None:
     ids = tiny_tokenizer.encode("a</s>b")
     assert Detokenizer(tiny_tokenizer).add(ids) == "ab"
     assert Detokenizer(tiny_tokenizer, skip_special_tokens=False).add(ids) == "a</s>b"
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_chosen_special_tokens_are_shown_among_others_that_are_not(
+    tiny_tokenizer: Any, fast: bool
+) -> None:
+    ids = tiny_tokenizer.encode("好</s><|user|>🙂</s>b")
+    shown = tiny_tokenizer.convert_tokens_to_ids("<|user|>")
+    reader = Detokenizer(tiny_tokenizer if fast else Slow(tiny_tokenizer), shown=[shown])
+    got = pieces(reader, [[one] for one in ids])
+    assert "".join(got) == "好<|user|>🙂b"
+    assert all("\ufffd" not in piece for piece in got)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_after_a_restart_nothing_is_left_of_the_text_before(
+    tiny_tokenizer: Any, fast: bool
+) -> None:
+    reader = Detokenizer(tiny_tokenizer if fast else Slow(tiny_tokenizer))
+    reader.add(tiny_tokenizer.encode("a🙂")[:-1])
+    reader.restart()
+    assert reader.add(tiny_tokenizer.encode("好b")) == "好b"
 
 
 def test_an_unfinished_character_at_the_end_is_not_shown(tiny_tokenizer: Any) -> None:
