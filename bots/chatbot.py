@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 from bots.answer import AnswerEvents
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
@@ -53,6 +53,8 @@ class BotInfo:
     context_length: int | None = None
     separate_answer: bool = False
     revision: str | None = None
+    base_model: str | None = None
+    adapter: Literal["merged", "separate"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

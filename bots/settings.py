@@ -29,6 +29,9 @@ class BotConfig:
     `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
     `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
     `dtype`: "auto", "float32", "bfloat16" or "float16".
+    `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
+    the adapter to its weights once instead of at each step.
+    `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
     `max_running`: how many requests will run at once; a bot with slots makes that many.
     `threads`: CPU threads to compute with; None leaves it to the library.
     """
@@ -37,8 +40,11 @@ class BotConfig:
     name: str = ""
     tokenizer_path: str | None = None
     base_model: str | None = None
+    merge_adapter: bool = False
     devices: str = "auto"
     dtype: str = "auto"
+    max_memory: str | None = None
+    offload_folder: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
     max_running: int | None = None

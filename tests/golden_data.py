@@ -22,14 +22,15 @@ class Case:
     """One input of a golden checkpoint and what the original makes of it.
 
     `ids` and `mask` are [batch, time], `logits` is [batch, time, vocabulary] of every position,
-    `greedy` [batch, 24] the ids that follow. `facts` is the whole entry of golden.json.
+    `greedy` [batch, 24] the ids that follow, None where the original was not asked. `facts` is
+    the whole entry of golden.json.
     """
 
     name: str
     ids: torch.Tensor
     mask: torch.Tensor
     logits: torch.Tensor
-    greedy: list[list[int]]
+    greedy: list[list[int]] | None
     facts: dict[str, Any]
 
 
@@ -51,7 +52,7 @@ def cases(checkpoint: str) -> list[Case]:
                 ids,
                 torch.ones_like(ids) if mask is None else mask,
                 tensors[facts["logits"]],
-                facts["greedy_new_ids"],
+                facts.get("greedy_new_ids"),
                 facts,
             )
         )

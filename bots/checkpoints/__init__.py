@@ -1,0 +1,1 @@
+"""Original files of a model to native modules: tokenizers and weights."""

@@ -1,0 +1,28 @@
+"""ChatGLM-6B, the first version, as our own class: transformers has none."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bots.checkpoints.native import Native
+from bots.checkpoints.recipe import Make, as_it_is
+from bots.errors import LoadError
+from bots.modeling.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+
+_NOT_NEEDED = re.compile(r"\.rotary_emb\.inv_freq$")
+_NOT_OURS = {"quantization_bit", "quantization_embeddings", "auto_map", "model_type"}
+
+
+def native(config: Mapping[str, Any]) -> Native:
+    """The model of a ChatGLM-6B `config` (config.json). Raises LoadError for unknown variants."""
+    fields = {name: value for name, value in config.items() if name not in _NOT_OURS}
+    try:
+        chatglm = ChatGLMConfig(**fields)
+    except ValueError as error:
+        raise LoadError(f"This ChatGLM is not supported: {error}") from error
+    return Native(ChatGLMForConditionalGeneration, chatglm, targets)
+
+
+def targets(name: str) -> Mapping[str, Make]:
+    """Every tensor but the rotary frequencies, under its own name."""
+    return {} if _NOT_NEEDED.search(name) else {name: as_it_is}

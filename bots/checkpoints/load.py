@@ -1,0 +1,162 @@
+"""From a folder with a model's original files to the model, on its devices.
+
+Architectures that transformers has under another name are mapped by their format; everything else
+is what its config says. No code of the checkpoint runs unless it was asked for.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    __version__,
+)
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+from bots import known_bots
+from bots.checkpoints import chatglm, glm, internlm2, moss
+from bots.checkpoints.native import Native, same_names
+from bots.checkpoints.quantised import format_of, unpacked
+from bots.checkpoints.recipe import state_dict
+from bots.checkpoints.shards import Progress, Shards, listed
+from bots.errors import LoadError
+
+_log = logging.getLogger(__name__)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json, with quantize_config.json (AutoGPTQ) as its `quantization_config`.
+
+    Raises LoadError when it is not there or is not JSON.
+    """
+    config = read_json(folder / "config.json")
+    if (folder / "quantize_config.json").is_file():
+        config.setdefault("quantization_config", read_json(folder / "quantize_config.json"))
+    return config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One JSON object. Raises LoadError."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise LoadError(f"Cannot read {path.name} of {str(path.parent)!r}: {error}.") from error
+    if not isinstance(found, dict):
+        raise LoadError(f"{path.name} of {str(path.parent)!r} is not a JSON object.")
+    return found
+
+
+class Checkpoint:
+    """The files of one model and how they become a native one.
+
+    `family` is the operator's choice where two formats differ by name only. Raises LoadError for
+    an architecture that nobody here knows.
+    """
+
+    def __init__(
+        self, folder: Path, family: str | None = None, *, trust_remote_code: bool = False
+    ) -> None:
+        self.folder = folder
+        self.config = read_config(folder)
+        self.remote = trust_remote_code and "auto_map" in self.config
+        """Whether the checkpoint's own code runs."""
+        self.native = self._native(family)
+        self.quantised = format_of(self.config)
+
+    def _native(self, family: str | None) -> Native:
+        kind = self.config.get("model_type")
+        if kind == "moss":
+            return moss.native(self.config)
+        if kind == "internlm2":
+            return internlm2.native(self.config)
+        if kind == "chatglm" and "padded_vocab_size" in self.config:
+            return glm.native(self.config, family)
+        if kind == "chatglm":
+            return chatglm.native(self.config)
+        if self.remote:
+            return self._remote()
+        if kind not in CONFIG_MAPPING_NAMES:
+            raise LoadError(
+                f"transformers {__version__} has no architecture {kind!r}, and ChatZoo has none of"
+                f" its own. Known families: {', '.join(sorted(known_bots()))}."
+                + (
+                    " The checkpoint brings code; --trust-remote-code would run it."
+                    if "auto_map" in self.config
+                    else ""
+                )
+            )
+        config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
+        mapping = (
+            MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+            if config.is_encoder_decoder
+            else MODEL_FOR_CAUSAL_LM_MAPPING
+        )
+        if type(config) not in mapping:
+            raise LoadError(f"The architecture {kind!r} generates no text.")
+        return Native(mapping[type(config)], config, same_names)
+
+    def _remote(self) -> Native:
+        files = listed({str(name) for name in self.config["auto_map"].values()})
+        _log.warning("running code of the checkpoint %s: %s", self.folder, files)
+        config = AutoConfig.from_pretrained(self.folder, trust_remote_code=True)
+        return Native(AutoModelForCausalLM, config, same_names)
+
+    def load(self, progress: Progress | None = None, **placement: Any) -> Any:
+        """The model, ready to answer.
+
+        `placement` goes to `from_pretrained`: dtype, device_map, max_memory, offload_folder,
+        tqdm_class. Raises LoadError when a file is damaged or missing, or a tensor is missing,
+        not expected or of another shape.
+        """
+        shards = Shards(self.folder, progress)
+        if self._as_it_is(shards):
+            where: Path | None = self.folder
+            tensors = None
+            placement["trust_remote_code"] = self.remote
+        else:
+            where = None
+            tensors = state_dict(
+                shards, unpacked(shards.names, self.quantised), self.native.targets
+            )
+            self.native.config.__dict__.pop("quantization_config", None)
+        model, info = self.native.model_class.from_pretrained(
+            where,
+            config=self.native.config,
+            state_dict=tensors,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below, all at once
+            **placement,
+        )
+        _account(info)
+        if where is None and (self.folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(self.folder)
+        return model.eval()
+
+    def _as_it_is(self, shards: Shards) -> bool:
+        """Whether transformers reads the folder best by itself: safetensors of a class it has."""
+        plain = self.native.targets is same_names and self.quantised is None
+        return self.remote or (plain and shards.files[0].suffix == ".safetensors")
+
+
+def _account(info: Mapping[str, Any]) -> None:
+    """Raise LoadError that lists what is missing, not expected, or of another shape."""
+    faults = []
+    if missing := info["missing_keys"]:
+        faults.append(f"missing are {listed(missing)}")
+    if unexpected := info["unexpected_keys"]:
+        faults.append(f"not expected are {listed(unexpected)}")
+    if mismatched := info["mismatched_keys"]:
+        told = (f"{name} {list(has)} for {list(wants)}" for name, has, wants in mismatched)
+        faults.append(f"of another shape are {listed(told)}")
+    if errors := info.get("error_msgs"):
+        faults.append("; ".join(str(error) for error in errors))
+    if faults:
+        raise LoadError(f"The checkpoint's tensors are not its model's: {'; '.join(faults)}.")

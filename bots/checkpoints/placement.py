@@ -1,0 +1,130 @@
+"""Where the parts of a model go and in which precision: what `from_pretrained` is told.
+
+Knows GPUs, memory limits and offloading to disk; knows no architecture.
+"""
+
+import re
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import get_max_memory
+from accelerate.utils.modeling import convert_file_size_to_int
+
+from bots import builtin
+from bots.errors import ConfigError, LoadError
+from bots.settings import BotConfig
+
+Memory = dict[int | str, int]
+"""Bytes by GPU number, and by "cpu"."""
+
+
+class Placement:
+    """The choices of a `BotConfig`. `close` removes what was put on disk."""
+
+    def __init__(self, config: BotConfig) -> None:
+        self._config = config
+        self._offload: tempfile.TemporaryDirectory[str] | None = None
+
+    def options(self, config: Any) -> dict[str, Any]:
+        """The arguments of `from_pretrained` for a model with this config of transformers."""
+        spread = "auto" if self._config.max_memory else self.device_map()
+        return {
+            "dtype": self.dtype(config),
+            "device_map": spread,
+            "max_memory": self.max_memory(),
+            "offload_folder": self._offload_folder() if spread == "auto" else None,
+        }
+
+    def dtype(self, config: Any) -> torch.dtype:
+        """The precision to compute in: the checkpoint's own, unless another is asked for."""
+        stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
+        wanted = self._config.dtype
+        chosen = stored if wanted == "auto" else getattr(torch, wanted)
+        if chosen == torch.float16 and not self.gpus():
+            warnings.warn("float16 is slow and coarse on a CPU: using float32", stacklevel=2)
+            return torch.float32
+        assert isinstance(chosen, torch.dtype)
+        return chosen
+
+    def gpus(self) -> list[int]:
+        """The GPUs to use. Raises LoadError for one that is not there."""
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        wanted = self._config.devices
+        if wanted in ("auto", "cpu"):
+            return list(range(there)) if wanted == "auto" else []
+        try:
+            numbers = [int(part.removeprefix("cuda:")) for part in wanted.split(",")]
+        except ValueError:
+            raise LoadError(
+                f"devices: {wanted!r} is none of auto, cpu, or GPU numbers such as 0,1.",
+                param="devices",
+            ) from None
+        if missing := [number for number in numbers if number not in range(there)]:
+            raise LoadError(
+                f"devices: there is no GPU {missing[0]}; this machine has {there}.", param="devices"
+            )
+        return numbers
+
+    def device_map(self) -> str | dict[str, Any]:
+        """One device for all parts, or "auto" where accelerate spreads them."""
+        gpus = self.gpus()
+        if not gpus:
+            return {"": "cpu"}
+        return {"": gpus[0]} if len(gpus) == 1 and self._config.devices != "auto" else "auto"
+
+    def max_memory(self) -> Memory | None:
+        """What accelerate may fill, for each device; None is all there is, and no disk."""
+        gpus, limits = self.gpus(), parse_memory(self._config.max_memory)
+        if unknown := [where for where in limits if where != "cpu" and where not in gpus]:
+            raise LoadError(
+                f"max-memory: GPU {unknown[0]} is not among the devices to use.", param="max-memory"
+            )
+        if not limits and (self._config.devices in ("auto", "cpu") or len(gpus) < 2):
+            return None
+        there: Memory = get_max_memory()
+        return {
+            where: limits.get(where, size)
+            for where, size in there.items()
+            if where in gpus or where == "cpu"
+        }
+
+    def _offload_folder(self) -> str:
+        """A folder for the weights that fit nowhere else; on the disk of the cache, for `/tmp` is
+        often memory."""
+        if self._offload is None:
+            parent = Path(self._config.offload_folder or builtin.cache_folder().parent / "offload")
+            try:
+                parent.mkdir(parents=True, exist_ok=True)
+                self._offload = tempfile.TemporaryDirectory(dir=parent, prefix="worker-")
+            except OSError as error:
+                raise LoadError(
+                    f"Cannot make the offload folder in {str(parent)!r}: {error.strerror}.",
+                    param="offload-folder",
+                ) from error
+        return self._offload.name
+
+    def close(self) -> None:
+        """Remove the offloaded weights; the model cannot answer after that."""
+        if self._offload is not None:
+            self._offload.cleanup()
+            self._offload = None
+
+
+def parse_memory(text: str | None) -> Memory:
+    """`"0=20GiB,cpu=64GiB"` → bytes by GPU number and "cpu". Raises ConfigError."""
+    limits: Memory = {}
+    for part in text.split(",") if text else ():
+        found = re.fullmatch(r"\s*(\d+|cpu)\s*=\s*(\S+)\s*", part)
+        try:
+            if found is None:
+                raise ValueError
+            size = convert_file_size_to_int(found[2])
+        except ValueError:
+            raise ConfigError(
+                f"max-memory: {part!r} is not of the form 0=20GiB or cpu=64GiB.", param="max-memory"
+            ) from None
+        limits["cpu" if found[1] == "cpu" else int(found[1])] = size
+    return limits

@@ -1,0 +1,73 @@
+"""How the tensors of a native model come from the tensors of an original checkpoint.
+
+A format says, for each tensor of the checkpoint, what becomes of it; `state_dict` turns that into
+tensors that are made when transformers asks for them. Every tensor of the files is accounted for.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bots.checkpoints.shards import Shards, listed
+from bots.errors import LoadError
+
+Make = Callable[..., torch.Tensor]
+"""From tensors of the checkpoint to one of the native model."""
+
+Targets = Callable[[str], Mapping[str, Make] | None]
+"""What becomes of the tensor of this name: native name → how it is made. {} is "not needed", None
+is "not known"."""
+
+
+def as_it_is(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself."""
+    return tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One tensor: made of these tensors of the files, by this function."""
+
+    sources: tuple[str, ...]
+    make: Make = as_it_is
+
+
+class Lazy:
+    """A tensor that is made when it is indexed: what transformers does with a safetensors slice."""
+
+    def __init__(self, shards: Shards, recipe: Recipe) -> None:
+        self._shards, self._recipe = shards, recipe
+
+    def __getitem__(self, index: Any) -> torch.Tensor:
+        tensors = [self._shards.read(name) for name in self._recipe.sources]
+        return self._recipe.make(*tensors)[index]
+
+
+def state_dict(shards: Shards, stored: Mapping[str, Recipe], targets: Targets) -> dict[str, Lazy]:
+    """The native model's state dict, each tensor made when it is asked for.
+
+    `stored` are the checkpoint's tensors as the format knows them (a quantised one is several
+    tensors in the files). Raises LoadError that lists the tensors which no rule knows.
+    """
+    recipes: dict[str, Recipe] = {}
+    unknown: list[str] = []
+    for name, source in stored.items():
+        found = targets(name)
+        if found is None:
+            unknown.append(name)
+            continue
+        for target, make in found.items():
+            recipes[target] = Recipe(source.sources, _after(source.make, make))
+    if unknown:
+        raise LoadError(f"The checkpoint has tensors that its model does not: {listed(unknown)}.")
+    shards.expect(Counter(name for recipe in recipes.values() for name in recipe.sources))
+    return {name: Lazy(shards, recipe) for name, recipe in recipes.items()}
+
+
+def _after(first: Make, then: Make) -> Make:
+    if first is as_it_is:
+        return then
+    return first if then is as_it_is else lambda *tensors: then(first(*tensors))

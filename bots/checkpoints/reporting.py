@@ -1,0 +1,81 @@
+"""Loading as people see it: progress without a terminal, failures as one sentence."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from tqdm.auto import tqdm
+from transformers.utils import logging as transformers_logging
+
+from bots.errors import LoadError
+
+MAX_REASON = 600
+"""Characters of a library's message that are shown: some list whole tables."""
+
+_LOADING_FAILS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    ImportError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+"""What libraries raise for files that are missing, cut, of another kind or too large."""
+
+Progress = Callable[[str, float | None], None]
+
+
+@contextmanager
+def loading(what: str, path: str, progress: Progress) -> Iterator[None]:
+    """Show what transformers loads as `progress`, and its failures as one LoadError."""
+    bar = progress_bar(progress)
+    previous = transformers_logging.set_tqdm_hook(lambda _, args, kw: bar(*args, **kw))
+    try:
+        yield
+    except LoadError as error:
+        told = f"Cannot load the {what} of {path!r}: {error.message}"
+        raise LoadError(told, param=error.param) from error
+    except _LOADING_FAILS as error:
+        if is_out_of_memory(error):
+            raise LoadError(f"There is not enough memory for {path!r}.") from error
+        reason = " ".join(str(error).split())[:MAX_REASON]
+        raise LoadError(f"Cannot load the {what} of {path!r}: {reason}") from error
+    finally:
+        transformers_logging.set_tqdm_hook(previous)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device is full: a GPU has an error of its own, the CPU a RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def progress_bar(report: Progress) -> type[tqdm]:
+    """A progress bar that draws nothing and calls `report`."""
+
+    class Watched(tqdm):  # type: ignore[misc]
+        """tqdm without a terminal."""
+
+        monitor_interval = 0  # no thread of tqdm's own
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)  # huggingface_hub's own
+            super().__init__(*args, **{**kwargs, "disable": False})
+
+        def display(self, *args: Any, **kwargs: Any) -> None:
+            """Report and draw nothing."""
+            done = self.n / self.total if self.total else None
+            report((self.desc or "loading").rstrip(": ").lower(), done)
+
+        def close(self) -> None:
+            """Report the end, which may have come sooner than the next drawing."""
+            if not self.disable:
+                self.display()
+            self.disable: bool = True
+
+    return Watched

@@ -1,0 +1,80 @@
+"""From what `--pretrained-path` names to a folder with its files: a local one, or the hub's.
+
+Weights are fetched only when they are asked for, and only one kind: safetensors where there are
+any. Code is fetched only where it may run.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+
+from bots import builtin
+from bots.errors import ConfigError
+
+Progress = Callable[[str, float | None], None]
+
+_SMALL = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
+_CODE = ["*.py"]
+_WEIGHTS = (["*.safetensors"], ["pytorch_model*.bin", "adapter_model.bin"])
+"""In the order of preference."""
+_OTHER = ["*/*", "consolidated*", "training_args.bin", "optimizer*", "*.index.fp*"]
+"""What is never fetched: folders of other formats, training states, other precisions."""
+
+
+class Source:
+    """A model's files. `path` is a local folder, `builtin:NAME` or a hub id.
+
+    `options` go to the hub's client: its progress bar. Raises ConfigError for a local folder that
+    holds no model.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        progress: Progress,
+        *,
+        revision: str | None = None,
+        code: bool = False,
+        option: str = "pretrained-path",
+        **options: Any,
+    ) -> None:
+        self._path = str(Path(path).expanduser()) if path.startswith("~") else path
+        self._progress = progress
+        self._hub = {"revision": revision, "ignore_patterns": _OTHER, **options}
+        self._small = _SMALL + (_CODE if code else [])
+        folder = Path(self._path)
+        configs = ("config.json", "adapter_config.json", "tokenizer_config.json")
+        if folder.is_dir() and not any((folder / name).is_file() for name in configs):
+            raise ConfigError(
+                f"{path!r} is a folder without config.json, so it holds no model.", param=option
+            )
+        self._folder: Path | None = folder if folder.is_dir() else None
+
+    def small(self) -> Path:
+        """The folder with all but the weights."""
+        if self._folder is not None:
+            return self._folder
+        if self._path.startswith(builtin.PREFIX):
+            return Path(builtin.resolve(self._path, self._progress))
+        return self._fetch(self._small)
+
+    def whole(self) -> Path:
+        """The folder with the weights too, of the first kind that there is."""
+        folder = self.small()
+        if self._folder is not None or self._path.startswith(builtin.PREFIX):
+            return folder
+        for kind in _WEIGHTS:
+            folder = self._fetch(kind)
+            if any(found for pattern in kind for found in folder.glob(pattern)):
+                break
+        return folder
+
+    def revision(self) -> str | None:
+        """The hub's commit of the files, None for local ones."""
+        folder = self.small()
+        return folder.name if folder.parent.name == "snapshots" else None
+
+    def _fetch(self, patterns: list[str]) -> Path:
+        return Path(snapshot_download(self._path, allow_patterns=patterns, **self._hub))
