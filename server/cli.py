@@ -87,7 +87,11 @@ def serve(
     ] = None,
     base_model: Annotated[
         str | None,
-        flag("The base of an adapter (refused for now).", MODEL),
+        flag("The base of the LoRA adapter at --pretrained-path: a folder or a hub id.", MODEL),
+    ] = None,
+    merge_adapter: Annotated[
+        bool | None,
+        flag("Add the adapter to the base's weights once, not at each step. [default: no]", MODEL),
     ] = None,
     devices: Annotated[
         str | None,
@@ -95,6 +99,13 @@ def serve(
     ] = None,
     dtype: Annotated[
         str | None, flag("auto, float32, bfloat16 or float16. [default: auto]", MODEL)
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        flag("What the model may fill, such as 0=20GiB,cpu=64GiB. [default: all]", MODEL),
+    ] = None,
+    offload_folder: Annotated[
+        str | None, flag("Where weights go that fit nowhere else. [default: the cache]", MODEL)
     ] = None,
     revision: Annotated[str | None, flag("Branch, tag or commit on the hub.", MODEL)] = None,
     trust_remote_code: Annotated[

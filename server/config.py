@@ -58,8 +58,11 @@ class WorkerConfig(BaseModel):
     bot: str | None = None
     tokenizer_path: str | None = None
     base_model: str | None = None
+    merge_adapter: bool = False
     devices: Annotated[str, BeforeValidator(_devices)] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    max_memory: str | None = None
+    offload_folder: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
     threads: int | None = Field(None, ge=1, le=1024)
@@ -104,8 +107,11 @@ class WorkerConfig(BaseModel):
             name=self.display_name,
             tokenizer_path=self.tokenizer_path,
             base_model=self.base_model,
+            merge_adapter=self.merge_adapter,
             devices=self.devices,
             dtype=self.dtype,
+            max_memory=self.max_memory,
+            offload_folder=self.offload_folder,
             revision=self.revision,
             trust_remote_code=self.trust_remote_code,
             max_running=self.max_running,

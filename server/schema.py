@@ -220,6 +220,8 @@ class InfoResponse(BaseModel):
     quantization: str | None
     context_length: int | None
     revision: str | None
+    base_model: str | None
+    adapter: Literal["merged", "separate"] | None
     version: str
     state: State
     progress: ProgressBody | None

@@ -208,6 +208,8 @@ class Worker:
             quantization=facts.quantization,
             context_length=facts.context_length,
             revision=facts.revision,
+            base_model=facts.base_model,
+            adapter=facts.adapter,
             version=package_version(),
             state=self.state,
             progress=self.progress,

@@ -732,6 +732,10 @@ export interface components {
       context_length: number | null
       /** Revision */
       revision: string | null
+      /** Base Model */
+      base_model: string | null
+      /** Adapter */
+      adapter: ('merged' | 'separate') | null
       /** Version */
       version: string
       /**

@@ -44,6 +44,10 @@ export function aboutOf(worker: Worker, t: Translate): Fact[] {
     [t('worker.device'), devicesOf(info?.device_map ?? null)],
     [t('worker.dtype'), info?.dtype],
     [t('worker.quantization'), info?.quantization],
+    [
+      t('worker.adapter'),
+      info?.adapter && `${info.base_model ?? ''} (${t(`adapter.${info.adapter}`)})`,
+    ],
     [t('worker.context'), info?.context_length],
     [t('worker.queue'), info?.queue ? t('worker.queueValue', { ...info.queue }) : null],
   ]
