@@ -22,9 +22,11 @@ from transformers.utils import logging as transformers_logging
 
 from bots import builtin
 from bots.chatbot import BotInfo, ChatBot, Inputs
-from bots.engine.decode import Scored, Token, decode
+from bots.engine.beam import beam
+from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
-from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory
+from bots.engine.sampler import Scored
+from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
@@ -50,6 +52,18 @@ class TransformersSettings(SamplingSettings):
 
     no_repeat_ngram_size: int = control(
         0, "number", "No repeated n-grams", "No run of this many tokens twice; 0 is off.", ge=0
+    )
+    min_new_tokens: int = control(
+        0, "number", "Min new tokens", "The answer does not end before this many.", ge=0, step=1
+    )
+    num_beams: int = control(
+        1,
+        "number",
+        "Beams",
+        "Follow this many answers at once and take the most probable; 1 is off.",
+        ge=1,
+        le=16,
+        step=1,
     )
     prompt_logprobs: int | None = control(
         None,
@@ -78,7 +92,11 @@ class TransformersChatBot(ChatBot):
     token_prompts = True
     model_class: Any = AutoModelForCausalLM
     skip_special_tokens = True
-    """Whether special tokens are left out of the answer's text."""
+    """Whether special tokens are left out of the answer's text; `reasoning_tags` never are."""
+
+    finite_logits = False
+    """Whether logits that are no finite numbers are replaced, for models that give some in half
+    precision."""
 
     adds_special_tokens: ClassVar[bool] = False
     """Whether the tokenizer adds its own special tokens to a prompt: LLaMA's `<s>`, T5's `</s>`."""
@@ -244,17 +262,45 @@ class TransformersChatBot(ChatBot):
     def _inputs(self, prompt: str, ids: list[int]) -> TokenInputs:
         if not ids:
             raise InvalidRequest("prompt: it has no tokens.", param="prompt")
-        reader = Detokenizer(self.tokenizer, skip_special_tokens=self.skip_special_tokens)
+        reader = Detokenizer(
+            self.tokenizer, skip_special_tokens=self.skip_special_tokens, shown=self._tag_ids()
+        )
         return TokenInputs(prompt, ids, reader)
+
+    def _tag_ids(self) -> list[int]:
+        """The ids of the reasoning tags that are tokens of their own."""
+        known = self.tokenizer
+        ids = {tag: known.convert_tokens_to_ids(tag) for tag in self.reasoning_tags or ()}
+        return [
+            one
+            for tag, one in ids.items()
+            if one is not None and known.convert_ids_to_tokens(one) == tag
+        ]
+
+    def check(self, settings: BotSettings) -> None:
+        """Beams have no log-probabilities, and an encoder has none of its prompt."""
+        assert isinstance(settings, TransformersSettings)
+        for name in ("logprobs", "prompt_logprobs"):
+            if settings.num_beams > 1 and getattr(settings, name) is not None:
+                raise InvalidRequest(f"{name}: not together with num_beams over 1.", param=name)
+        if settings.prompt_logprobs is not None and self.model.config.is_encoder_decoder:
+            raise Unsupported(
+                "prompt_logprobs: an encoder-decoder model does not predict its prompt.",
+                param="prompt_logprobs",
+            )
 
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
     ) -> Iterator[Step]:
         """Decode on the engine."""
         assert inputs.token_ids is not None
-        ids = inputs.token_ids
+        assert isinstance(settings, TransformersSettings)
+        ids, finite = inputs.token_ids, self.finite_logits
         try:
-            for token in decode(self.model, ids, settings, stop):
+            if settings.num_beams > 1:
+                yield from beam(self.model, ids, settings, stop, finite=finite)
+                return
+            for token in decode(self.model, ids, settings, stop, finite=finite):
                 yield self._step(token, ids)
         except RuntimeError as error:
             if _is_out_of_memory(error):
@@ -268,6 +314,8 @@ class TransformersChatBot(ChatBot):
         """The text that the step's tokens complete."""
         assert isinstance(inputs, TokenInputs)
         assert inputs.detokenizer is not None
+        if step.whole:
+            inputs.detokenizer.restart()
         return inputs.detokenizer.add(step.token_ids)
 
     def _step(self, token: Token, prompt: Sequence[int]) -> Step:
@@ -301,9 +349,16 @@ class TransformersChatBot(ChatBot):
             device_map={part: str(device) for part, device in placed.items()},
             dtype=str(self.model.dtype).removeprefix("torch."),
             quantization=str(quantised.quant_method) if quantised else None,
-            context_length=getattr(config.get_text_config(), "max_position_embeddings", None),
+            context_length=self._context_length(),
+            separate_answer=config.is_encoder_decoder,
             revision=getattr(config, "_commit_hash", None),
         )
+
+    def _context_length(self) -> int | None:
+        """Tokens for which the model has positions, or was trained; None where none are named."""
+        config = self.model.config.get_text_config()
+        names = ("max_position_embeddings", "n_positions")
+        return next((found for name in names if (found := getattr(config, name, None))), None)
 
 
 def _logprob(token_id: int, scored: Scored, name: Callable[[int], str]) -> TokenLogprob:

@@ -1,6 +1,6 @@
-"""Decode one request: prefill in chunks, then a token a step, until an end or a stop.
+"""Decode one request: the prompt, then a token a step, until an end or a stop. Does not batch.
 
-Knows decoder-only models with transformers' KV cache. Does not batch.
+`bots.engine.causal` and `bots.engine.seq2seq` know how models of each kind take tokens in.
 """
 
 import threading
@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
-from bots.engine.sampler import Sampler, top_logprobs
+from bots.engine.causal import Causal
+from bots.engine.sampler import Sampler, Scored, score
+from bots.engine.seq2seq import Seq2Seq
 from bots.events import FinishReason
-
-PREFILL_CHUNK = 256
-"""Tokens of a prompt that go through the model at once; a stop is seen between two chunks.
-
-On a CPU with one thread, 256 was as fast as 512 and 1024, and 128 was slower by an eighth.
-"""
-
-Scored = tuple[float, list[tuple[int, float]]]
-"""A token's log-probability, and the most probable (id, log-probability) at its position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,74 +28,41 @@ class Token:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def decode(
-    model: Any, prompt: Sequence[int], settings: Any, stop: threading.Event
+    model: Any,
+    prompt: Sequence[int],
+    settings: Any,
+    stop: threading.Event,
+    *,
+    finite: bool = False,
 ) -> Iterator[Token]:
     """The answer to a prompt of token ids, token by token.
 
     `settings` is a `TransformersSettings`. The log-probabilities are the model's own, before
-    penalties and temperature. A token that ends the answer is not part of it.
+    penalties and temperature. A token that ends the answer is not part of it. `finite` replaces
+    logits that are no finite numbers before a token is chosen.
     """
-    device = model.get_input_embeddings().weight.device
-    ids = torch.empty(1, len(prompt) + settings.max_new_tokens, dtype=torch.long, device=device)
-    ids[0, : len(prompt)] = torch.tensor(prompt, device=device)
-    cache = DynamicCache(config=model.config)
-    prefill = _Prefill(model, cache, want=settings.prompt_logprobs)
-    yield from prefill.run(ids[:, : len(prompt)], stop)
+    kind = Seq2Seq if model.config.is_encoder_decoder else Causal
+    run = kind(model, prompt, settings.max_new_tokens)
+    prompt_scored = run.prefill(stop, settings.prompt_logprobs)
     if stop.is_set():
         return
+    if prompt_scored is not None:
+        yield Token(prompt_scored=prompt_scored)
     if settings.max_new_tokens == 0:
         yield Token(finish_reason="length")
         return
-    logits = prefill.logits
-    sampler = Sampler(settings, len(prompt), logits.device)
+    sampler = Sampler(settings, run.start, run.logits.device, finite=finite)
     ends = () if settings.ignore_eos else frozenset(settings.stop_token_ids)
-    for length in range(len(prompt), ids.shape[1]):
-        token = sampler.choose(ids[:, :length], logits)
+    for length in range(run.start, run.ids.shape[1]):
+        logits = run.logits
+        token = sampler.choose(run.ids[:, :length], logits)
         if token in ends:
             yield Token(finish_reason="stop")
             return
-        ids[0, length] = token
-        last = length + 1 == ids.shape[1]
-        scored = None if settings.logprobs is None else _score(logits[0], token, settings.logprobs)
+        run.ids[0, length] = token
+        last = length + 1 == run.ids.shape[1]
+        scored = None if settings.logprobs is None else score(logits[0], token, settings.logprobs)
         yield Token(token, scored, finish_reason="length" if last else None)
         if last or stop.is_set():
             return
-        logits = _forward(model, ids[:, length : length + 1], cache)[:, -1].float()
-
-
-class _Prefill:
-    """Puts a prompt through the model; leaves `logits` [1, vocabulary] of its last position."""
-
-    def __init__(self, model: Any, cache: Any, want: int | None) -> None:
-        self._model, self._cache, self._want = model, cache, want
-        self.logits: torch.Tensor
-
-    def run(self, ids: torch.Tensor, stop: threading.Event) -> Iterator[Token]:
-        """Yields once, and only when the prompt's own log-probabilities are wanted."""
-        scored: list[Scored] = []
-        for start in range(0, ids.shape[1], PREFILL_CHUNK):
-            if stop.is_set():
-                return
-            chunk = ids[:, start : start + PREFILL_CHUNK]
-            keep = 1 if self._want is None else 0  # 0 is all of them
-            logits = _forward(self._model, chunk, self._cache, keep).float()
-            if self._want is not None:
-                following = ids[0, start + 1 : start + 1 + chunk.shape[1]].tolist()
-                scored += [
-                    _score(logits[0, at], token, self._want) for at, token in enumerate(following)
-                ]
-            self.logits = logits[:, -1]
-        if self._want is not None:
-            yield Token(prompt_scored=scored)
-
-
-def _forward(model: Any, ids: torch.Tensor, cache: Any, keep: int = 1) -> torch.Tensor:
-    """Logits [1, kept positions, vocabulary] of `ids`, which continue what is in the cache."""
-    output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=keep)
-    logits: torch.Tensor = output.logits
-    return logits
-
-
-def _score(logits: torch.Tensor, token: int, count: int) -> Scored:
-    logprobs = torch.log_softmax(logits, dim=-1)
-    return float(logprobs[token]), top_logprobs(logprobs, count)
+        run.advance(length + 1)

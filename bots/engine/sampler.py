@@ -9,6 +9,7 @@ import torch
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
+    MinNewTokensLengthLogitsProcessor,
     MinPLogitsWarper,
     NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
@@ -24,6 +25,10 @@ COLDEST = 1e-4
 """Below this temperature the best token is taken: dividing logits by less would overflow."""
 
 
+Scored = tuple[float, list[tuple[int, float]]]
+"""A token's log-probability, and the most probable (id, log-probability) at its position."""
+
+
 class CountPenalty(LogitsProcessor):  # type: ignore[misc]
     """Lowers tokens that the answer already has; the prompt, `prompt_tokens` long, is free."""
 
@@ -32,20 +37,41 @@ class CountPenalty(LogitsProcessor):  # type: ignore[misc]
         self._prompt_tokens = prompt_tokens
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`input_ids` [1, length], `scores` [1, vocabulary]."""
+        """`input_ids` [rows, length], `scores` [rows, vocabulary]."""
         counts = torch.zeros_like(scores)
         answer = input_ids[:, self._prompt_tokens :]
         counts.scatter_add_(1, answer, torch.ones_like(answer, dtype=scores.dtype))
         return scores - self._frequency * counts - self._presence * (counts > 0)
 
 
+class Finite(LogitsProcessor):  # type: ignore[misc]
+    """Replaces what is no finite number, which half precision may give, by what is safe to divide
+    by a temperature: 0 for NaN, float16's largest for the infinite."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores` [rows, vocabulary]."""
+        most = torch.finfo(torch.float16).max
+        return torch.nan_to_num(scores, nan=0.0, posinf=most, neginf=-most)
+
+
 class Sampler:
-    """Chooses tokens for one request; holds its random state, so nobody else's draws matter."""
+    """Chooses tokens for one request; holds its random state, so nobody else's draws matter.
+
+    `prompt_tokens` ids come before the answer. `finite` replaces logits that are NaN or infinite,
+    which half precision may give.
+    """
 
     def __init__(
-        self, settings: SamplingSettings, prompt_tokens: int, device: torch.device
+        self,
+        settings: SamplingSettings,
+        prompt_tokens: int,
+        device: torch.device,
+        *,
+        finite: bool = False,
     ) -> None:
-        self._penalties = _penalties(settings, prompt_tokens)
+        self._penalties = _penalties(settings, prompt_tokens, device)
+        if finite:
+            self._penalties.append(Finite())
         self._filters = _filters(settings)
         self._greedy = settings.temperature < COLDEST
         self._random = torch.Generator(device)
@@ -63,7 +89,9 @@ class Sampler:
         return int(torch.multinomial(probabilities, 1, generator=self._random))
 
 
-def _penalties(settings: SamplingSettings, prompt_tokens: int) -> LogitsProcessorList:
+def _penalties(
+    settings: SamplingSettings, prompt_tokens: int, device: torch.device
+) -> LogitsProcessorList:
     chosen = LogitsProcessorList()
     if settings.repetition_penalty != 1:
         chosen.append(RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
@@ -73,6 +101,11 @@ def _penalties(settings: SamplingSettings, prompt_tokens: int) -> LogitsProcesso
         )
     if size := getattr(settings, "no_repeat_ngram_size", 0):
         chosen.append(NoRepeatNGramLogitsProcessor(size))
+    least, ends = getattr(settings, "min_new_tokens", 0), getattr(settings, "stop_token_ids", ())
+    if least and ends:
+        chosen.append(
+            MinNewTokensLengthLogitsProcessor(prompt_tokens, least, list(ends), device=str(device))
+        )
     return chosen
 
 
@@ -90,6 +123,12 @@ def _filters(settings: SamplingSettings) -> LogitsProcessorList:
     if settings.typical_p < 1:
         chosen.append(TypicalLogitsWarper(settings.typical_p))
     return chosen
+
+
+def score(logits: torch.Tensor, token: int, count: int) -> Scored:
+    """What `token` and the `count` best have at a position of which these are the logits."""
+    logprobs = torch.log_softmax(logits, dim=-1)
+    return float(logprobs[token]), top_logprobs(logprobs, count)
 
 
 def top_logprobs(logprobs: torch.Tensor, count: int) -> list[tuple[int, float]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from bots.engine import decode as engine
+from bots.engine import causal
 from bots.engine.decode import Token, decode
 from bots.transformers_bot import TransformersSettings
 
@@ -22,19 +22,19 @@ def ids_of(tokens: list[Token]) -> list[int]:
     return [token.token_id for token in tokens if token.token_id is not None]
 
 
-def generated(model: Any, **options: Any) -> list[int]:
-    """The new tokens of transformers' `generate`."""
+def generated(model: Any, end: int | None = None, **options: Any) -> list[int]:
+    """The new tokens of transformers' `generate`, without the one that ends them."""
     ids = torch.tensor([PROMPT])
     out = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=20,
-        eos_token_id=None,
+        eos_token_id=end,
         pad_token_id=0,
         **options,
     )
     new: list[int] = out[0, len(PROMPT) :].tolist()
-    return new
+    return new[:-1] if new[-1] == end else new
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_prefill_in_chunks_changes_nothing(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     whole = ids_of(run(tiny_model))
-    monkeypatch.setattr(engine, "PREFILL_CHUNK", chunk)
+    monkeypatch.setattr(causal, "PREFILL_CHUNK", chunk)
     assert ids_of(run(tiny_model)) == whole
 
 
@@ -86,6 +86,32 @@ def test_a_stop_token_ends_the_answer_and_is_not_part_of_it(tiny_model: Any) -> 
     assert ids_of(run(tiny_model, stop_token_ids=(end,), ignore_eos=True)) == whole
 
 
+def test_an_answer_does_not_end_before_its_least_length(tiny_model: Any) -> None:
+    whole = ids_of(run(tiny_model))
+    end = whole[1]
+    tokens = run(tiny_model, stop_token_ids=(end,), min_new_tokens=6)
+    assert end not in ids_of(tokens)[:6]
+    assert len(ids_of(tokens)) >= 6
+    assert ids_of(tokens) == generated(tiny_model, do_sample=False, min_new_tokens=6, end=end)
+
+
+def test_logits_that_are_no_numbers_can_be_replaced(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = causal._forward
+
+    def broken(*arguments: Any) -> Any:
+        logits = forward(*arguments)
+        logits[..., ::2] = torch.nan
+        logits[..., 7] = torch.inf
+        return logits
+
+    monkeypatch.setattr(causal, "_forward", broken)
+    settings = TransformersSettings(temperature=0.01, max_new_tokens=2)
+    tokens = list(decode(tiny_model, PROMPT, settings, threading.Event(), finite=True))
+    assert ids_of(tokens) == [7, 7]
+
+
 def test_the_last_token_allowed_says_length(tiny_model: Any) -> None:
     tokens = run(tiny_model, max_new_tokens=3)
     assert [token.finish_reason for token in tokens] == [None, None, "length"]
@@ -102,16 +128,16 @@ def test_stop_ends_it_before_the_next_step(tiny_model: Any) -> None:
 def test_stop_is_seen_between_chunks_of_a_prompt(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "PREFILL_CHUNK", 2)
+    monkeypatch.setattr(causal, "PREFILL_CHUNK", 2)
     stop, calls = threading.Event(), []
-    forward = engine._forward
+    forward = causal._forward
 
     def counted(*arguments: Any) -> Any:
         calls.append(1)
         stop.set()
         return forward(*arguments)
 
-    monkeypatch.setattr(engine, "_forward", counted)
+    monkeypatch.setattr(causal, "_forward", counted)
     assert list(decode(tiny_model, PROMPT, TransformersSettings(), stop)) == []
     assert len(calls) == 1
 
@@ -119,7 +145,7 @@ def test_stop_is_seen_between_chunks_of_a_prompt(
 def test_log_probabilities_are_those_of_a_plain_forward_pass(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "PREFILL_CHUNK", 3)
+    monkeypatch.setattr(causal, "PREFILL_CHUNK", 3)
     tokens = run(tiny_model, max_new_tokens=5, logprobs=2, prompt_logprobs=2)
     scores = tokens[0].prompt_scored
     assert scores is not None

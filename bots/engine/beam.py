@@ -1,0 +1,177 @@
+"""Beam search and beam sampling that stream: transformers' `generate`, in a thread.
+
+`generate` runs to its end; what it is given to look at each step hands the best hypothesis out and
+sees the stop. Works for decoder-only and encoder-decoder models.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from bots.engine.rope import forget_lengths
+from bots.engine.sampler import COLDEST, CountPenalty, Finite
+from bots.events import Step
+
+
+class _Watch(LogitsProcessor):  # type: ignore[misc]
+    """Calls `tell` with the best hypothesis that still grows. Changes nothing."""
+
+    def __init__(self, tell: Any, start: int) -> None:
+        self._tell, self._start = tell, start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`input_ids` [beams, length] come best first."""
+        self._tell(input_ids[0, self._start :].tolist())
+        return scores
+
+
+class _Stopped(StoppingCriteria):  # type: ignore[misc]
+    """Ends all hypotheses once one of the events is set."""
+
+    def __init__(self, *events: threading.Event) -> None:
+        self._events = events
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        """One flag for each of the rows of `input_ids`."""
+        stopped = any(event.is_set() for event in self._events)
+        return torch.full((len(input_ids),), stopped, device=input_ids.device)
+
+
+def beam(
+    model: Any,
+    prompt: Sequence[int],
+    settings: Any,
+    stop: threading.Event,
+    *,
+    finite: bool = False,
+) -> Iterator[Step]:
+    """The answer to a prompt of token ids by `num_beams` hypotheses, of which the best is shown.
+
+    `settings` is a `TransformersSettings`. A step has more ids of the answer, or is `whole` when
+    another hypothesis became the best. The last one has the best of all, finished ones included.
+    At temperature 0 it is a search, else hypotheses are drawn. `finite` as for `decode`.
+    """
+    if settings.max_new_tokens == 0:
+        yield Step(finish_reason="length")
+        return
+    found: queue.SimpleQueue[list[int] | _End] = queue.SimpleQueue()
+    closed = threading.Event()
+    work = _Work(model, prompt, settings, finite)
+    watch = StoppingCriteriaList([_Stopped(stop, closed)])
+    thread = threading.Thread(target=work.run, args=(found, watch), name="beam", daemon=True)
+    thread.start()
+    shown: list[int] = []
+    try:
+        while not isinstance(best := found.get(), _End):
+            if best != shown:
+                yield _step(shown, best)
+                shown = best
+    finally:
+        closed.set()
+        thread.join()
+    if best.error is not None:
+        raise best.error
+    if not stop.is_set():
+        ended = bool(best.ids) and best.ids[-1] in work.ends
+        answer = best.ids[:-1] if ended else best.ids
+        yield _step(shown, answer, finish_reason="stop" if ended else "length")
+
+
+def _step(shown: list[int], best: list[int], **more: Any) -> Step:
+    grown = best[: len(shown)] == shown
+    return Step(token_ids=tuple(best[len(shown) :] if grown else best), whole=not grown, **more)
+
+
+class _End:
+    """The last that comes out of the thread: the best of all, or what went wrong."""
+
+    def __init__(self, ids: list[int], error: BaseException | None = None) -> None:
+        self.ids, self.error = ids, error
+
+
+class _Work:
+    """One call of `generate`; `run` is the thread."""
+
+    def __init__(self, model: Any, prompt: Sequence[int], settings: Any, finite: bool) -> None:
+        self._model, self._settings, self._finite = model, settings, finite
+        self._ids = torch.tensor([prompt], device=model.get_input_embeddings().weight.device)
+        # An encoder's prompt is not among the ids that are continued; a start token is.
+        self._start = 1 if model.config.is_encoder_decoder else len(prompt)
+        self.ends = [] if settings.ignore_eos else list(settings.stop_token_ids)
+
+    def run(self, found: Any, stopping: StoppingCriteriaList) -> None:
+        """Put each best hypothesis into `found`, then an `_End`."""
+        try:
+            forget_lengths(self._model)
+            with _seeded(self._settings.seed, self._ids.device):
+                output = self._model.generate(
+                    self._ids,
+                    attention_mask=torch.ones_like(self._ids),
+                    logits_processor=self._processors(found),
+                    stopping_criteria=stopping,
+                    **self._options(),
+                )
+            found.put(_End(output[0, self._start :].tolist()))
+        except BaseException as error:  # noqa: BLE001 (the consumer raises it)
+            found.put(_End([], error))
+
+    def _processors(self, found: Any) -> LogitsProcessorList:
+        """What `generate` has not itself; it puts these before temperature and filters."""
+        chosen = LogitsProcessorList([_Watch(found.put, self._start)])
+        presence, frequency = self._settings.presence_penalty, self._settings.frequency_penalty
+        if presence or frequency:
+            chosen.append(CountPenalty(presence, frequency, self._start))
+        if self._finite:
+            chosen.append(Finite())
+        return chosen
+
+    def _options(self) -> dict[str, Any]:
+        """Our settings by the names of `generate`; all are given, or it takes the checkpoint's."""
+        settings = self._settings
+        options = {
+            "num_beams": settings.num_beams,
+            "num_return_sequences": 1,
+            "max_new_tokens": settings.max_new_tokens,
+            "min_new_tokens": settings.min_new_tokens,
+            "repetition_penalty": settings.repetition_penalty,
+            "no_repeat_ngram_size": settings.no_repeat_ngram_size,
+            "eos_token_id": self.ends or None,
+            "pad_token_id": 0,  # fills up finished hypotheses; never part of the answer
+            "return_dict_in_generate": False,
+            "do_sample": settings.temperature >= COLDEST,
+        }
+        if options["do_sample"]:
+            options |= {
+                "temperature": settings.temperature,
+                "top_k": settings.top_k,
+                "top_p": settings.top_p,
+                "min_p": settings.min_p or None,
+                "typical_p": settings.typical_p,
+            }
+        return options
+
+
+@contextmanager
+def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Random numbers of our own in the global generator, from which `generate` draws.
+
+    It belongs to the process, so two beam samplings at once would draw from each other's; a
+    transformers worker decodes one request at a time. Other requests have generators of their own
+    (`Sampler`), so nothing else notices.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if seed is None:
+            torch.seed()
+        else:
+            torch.manual_seed(seed)
+        yield

@@ -1,0 +1,126 @@
+"""TransformersChatBot's answers by beams, in tags and by encoder-decoder models."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bots.chatbot import Inputs
+from bots.engine.beam import beam
+from bots.errors import InvalidRequest, OutOfMemory
+from bots.events import Delta, Done, Event, Message, Replace, Step
+from bots.families.auto import AutoBot
+from bots.settings import BotConfig
+from bots.transformers_bot import TransformersSettings
+
+BEAMS = {"temperature": 0, "max_new_tokens": 12, "num_beams": 3, "ignore_eos": True}
+
+
+class TaggedBot(AutoBot):
+    """Reasons between a special token and one that is an ordinary text."""
+
+    reasoning_tags = ("<|user|>", "fox")
+
+
+@pytest.fixture(scope="module")
+def bot(tiny_folder: Path) -> TaggedBot:
+    bot = TaggedBot(BotConfig(str(tiny_folder)))
+    bot.load()
+    return bot
+
+
+def ask(text: str) -> list[Message]:
+    return [Message("user", text)]
+
+
+def applied(events: Sequence[Event]) -> tuple[str, str, tuple[int, ...]]:
+    """Text, reasoning and ids as a reader has them after all events."""
+    text = reasoning = ""
+    ids: tuple[int, ...] = ()
+    for event in events:
+        if isinstance(event, Delta):
+            text, reasoning = text + event.text, reasoning + event.reasoning
+            ids += event.token_ids
+        elif isinstance(event, Replace):
+            text = event.text
+            reasoning = reasoning if event.reasoning is None else event.reasoning
+            ids = ids if event.token_ids is None else event.token_ids
+    return text, reasoning, ids
+
+
+def test_beams_stream_and_end_with_the_best(bot: TaggedBot) -> None:
+    prepared = bot.prepare(ask("the fox"), bot.Settings.parse(BEAMS))
+    events = list(bot.run(prepared))
+    steps = list(beam(bot.model, prepared.inputs.token_ids or [], prepared.settings, never()))
+    best: tuple[int, ...] = ()
+    for step in steps:
+        best = step.token_ids if step.whole else best + step.token_ids
+    text, _, ids = applied(events)
+    assert ids == best
+    assert text.rstrip("\ufffd") == bot.tokenizer.decode(best, skip_special_tokens=True).rstrip(
+        "\ufffd"
+    )
+    assert isinstance(events[-1], Done)
+    assert (events[-1].finish_reason, events[-1].usage.completion_tokens) == ("length", 12)
+
+
+def never() -> threading.Event:
+    """A stop that does not come."""
+    return threading.Event()
+
+
+@pytest.mark.parametrize("name", ["logprobs", "prompt_logprobs"])
+def test_beams_have_no_log_probabilities(bot: TaggedBot, name: str) -> None:
+    with pytest.raises(InvalidRequest, match="num_beams") as caught:
+        bot.prepare(ask("x"), bot.Settings.parse(BEAMS | {name: 1}))
+    assert caught.value.param == name
+
+
+def test_a_full_device_fails_one_request_of_beams_only(
+    bot: TaggedBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("x")
+
+    settings = bot.Settings.parse(BEAMS)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(bot.model), "forward", full)
+        with pytest.raises(OutOfMemory, match="not enough memory"):
+            list(bot.chat(ask("x"), settings))
+    assert list(bot.chat(ask("x"), settings))
+
+
+def test_stop_ends_beams(bot: TaggedBot) -> None:
+    stop = threading.Event()
+    settings = bot.Settings.parse(BEAMS | {"max_new_tokens": 1000})
+    for event in bot.chat(ask("x"), settings, stop):
+        if isinstance(event, Delta):
+            stop.set()
+    assert isinstance(event, Done)
+    assert event.finish_reason == "cancelled"
+    assert event.usage.completion_tokens < 100
+
+
+def test_a_whole_step_is_decoded_from_its_beginning(bot: TaggedBot) -> None:
+    inputs = bot.get_input("x")
+    ids = tuple(bot.tokenizer.encode("a🙂"))
+    assert bot.get_response(Step(token_ids=ids[:-1]), inputs) == "a"
+    assert bot.get_response(Step(token_ids=ids[:-1], whole=True), inputs) == "a"
+    assert bot.get_response(Step(token_ids=ids[-1:]), inputs) == "🙂"
+
+
+def test_tags_that_are_special_tokens_still_part_reasoning_from_answer(
+    bot: TaggedBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = bot.tokenizer.encode("<|user|>why</s> so fox yes</s>")
+
+    def said(inputs: Inputs, settings: TransformersSettings, stop: object) -> Iterator[Step]:
+        for one in ids:
+            yield Step(token_ids=(one,))
+
+    monkeypatch.setattr(bot, "generate", said)
+    text, reasoning, _ = applied(list(bot.chat(ask("x"))))
+    assert (reasoning, text) == ("why so ", " yes")
