@@ -1,0 +1,72 @@
+"""Reading the files of a tokenizer. Every failure is one LoadError that names the file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
+
+from bots.errors import LoadError
+
+VOCABULARIES = (
+    "tokenizer.json",
+    "*.model",
+    "vocab.*",
+    "*-vocab.*",
+    "merges.txt",
+    "*.tiktoken",
+    "tekken.json",
+)
+"""Files that hold a vocabulary. Without one, transformers makes a tokenizer of nothing."""
+
+
+def failure(folder: Path, reason: str) -> LoadError:
+    """The one sentence for a tokenizer that cannot be loaded."""
+    return LoadError(f"Cannot load the tokenizer of {str(folder)!r}: {reason}.")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; {} where there is no such file."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise failure(path.parent, f"{path.name} is damaged or no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise failure(path.parent, f"{path.name} is not a JSON object")
+    return found
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file."""
+    try:
+        return path.read_text("utf-8").split("\n")
+    except FileNotFoundError:
+        raise failure(path.parent, f"there is no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise failure(path.parent, f"{path.name} is damaged ({error})") from error
+
+
+def read_template(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """The chat template: a file of its own, or part of tokenizer_config.json."""
+    path = folder / "chat_template.jinja"
+    return "\n".join(read_lines(path)) if path.is_file() else config.get("chat_template")
+
+
+def read_pieces(path: Path) -> SentencePieceProcessor:
+    """A SentencePiece model."""
+    damaged = f"{path.name} is cut short, or no SentencePiece model"
+    try:
+        content = path.read_bytes()
+        pieces = SentencePieceProcessor(model_proto=content)
+    except FileNotFoundError:
+        raise failure(path.parent, f"there is no {path.name}") from None
+    except (OSError, RuntimeError) as error:
+        raise failure(path.parent, damaged) from error
+    # The pieces come first: a file that ends between two of them reads like a smaller one.
+    model = sentencepiece_model_pb2.ModelProto  # type: ignore[attr-defined]
+    if not model.FromString(content).HasField("trainer_spec"):
+        raise failure(path.parent, damaged)
+    return pieces

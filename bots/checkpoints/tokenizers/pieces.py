@@ -1,0 +1,143 @@
+"""Tokenizers on SentencePiece, the library with which the models were trained and published."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from sentencepiece import SentencePieceProcessor
+from transformers import PreTrainedTokenizer
+
+from bots.checkpoints.tokenizers.files import read_json, read_pieces, read_template
+from bots.checkpoints.tokenizers.special import special_tokens
+
+_BLANK = "▁"
+
+
+class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
+    """A SentencePiece model and tokens beside it.
+
+    `decode` writes no blanks of its own around special tokens, shows control tokens by their
+    names unless they are skipped, and leaves out ids that no token has: embeddings have more rows
+    than the vocabulary has tokens.
+    """
+
+    padding_side = "left"
+    model_input_names: tuple[str, ...] = ("input_ids", "attention_mask")
+
+    blank_after_special = False
+    """Whether a text that follows a special token begins with a blank of SentencePiece's, which
+    is not in the original text."""
+
+    def __init__(self, pieces: SentencePieceProcessor, **options: Any) -> None:
+        self.pieces = pieces
+        super().__init__(**options)
+        ids = list(range(self.vocab_size))
+        control, unknown = pieces.is_control(ids), pieces.is_unknown(ids)
+        self._shown = {one: pieces.id_to_piece(one) for one in ids if control[one] or unknown[one]}
+        self._hidden = set(self._shown)
+        for one, token in self.added_tokens_decoder.items():
+            self._shown[one] = token.content
+            if token.special:
+                self._hidden.add(one)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens the SentencePiece model has."""
+        return int(self.pieces.get_piece_size())
+
+    def get_vocab(self) -> dict[str, int]:
+        """All tokens and their ids."""
+        pieces = self.pieces.id_to_piece(list(range(self.vocab_size)))
+        vocabulary = {piece: one for one, piece in enumerate(pieces)}
+        vocabulary.update(self._added_tokens_encoder)
+        return vocabulary
+
+    def _tokenize(self, text: str, **_: Any) -> list[str]:
+        found: list[str] = self.pieces.encode(text, out_type=str)
+        return found
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return int(self.pieces.piece_to_id(token))
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return str(self.pieces.id_to_piece(index)) if 0 <= index < self.vocab_size else ""
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """The text of tokens, as `decode` writes it."""
+        return self._decode(self.convert_tokens_to_ids(tokens))
+
+    def _decode(
+        self, token_ids: int | Sequence[int], skip_special_tokens: bool = False, **_: Any
+    ) -> str:
+        text, run = "", list[int]()
+        for one in [token_ids] if isinstance(token_ids, int) else token_ids:
+            if skip_special_tokens and one in self._hidden:
+                continue
+            if one in self._shown:
+                text += self._text(run, text) + self._shown[one]
+                run = []
+            elif 0 <= one < self.vocab_size:
+                run.append(one)
+        return text + self._text(run, text)
+
+    def _text(self, run: list[int], before: str) -> str:
+        """The text of ids without special tokens; `before` is the text in front of it."""
+        if not run:
+            return ""
+        text: str = self.pieces.decode(run)
+        if before and not self.blank_after_special:
+            # SentencePiece took the blank as the one it puts before a whole text.
+            first = self.pieces.id_to_piece(run[0])
+            return f" {text}" if first.startswith(_BLANK) else text
+        return text
+
+
+class LlamaPiecesTokenizer(PiecesTokenizer):
+    """LLaMA (EduChat, Chinese-Vicuna) and InternLM2: `<s>` and the text.
+
+    Special tokens are parsed from the text. What lies between two of them is encoded by itself,
+    so it gets a blank of its own in front where the model was trained so (LLaMA), and every
+    leading blank counts: `LlamaTokenizer` of transformers 4.30 with `legacy`. `decode` is the
+    inverse of that; the original put blanks around special tokens.
+    """
+
+    blank_after_special = True
+
+    def __init__(
+        self,
+        pieces: SentencePieceProcessor,
+        *,
+        add_bos_token: bool = True,
+        add_eos_token: bool = False,
+        **options: Any,
+    ) -> None:
+        self.add_bos_token, self.add_eos_token = add_bos_token, add_eos_token
+        super().__init__(pieces, **options)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """From the files of `folder`. Raises LoadError."""
+        pieces = read_pieces(folder / "tokenizer.model")
+
+        def find(token: str) -> int | None:
+            one = pieces.piece_to_id(token)
+            return one if pieces.id_to_piece(one) == token else None
+
+        names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+        config = read_json(folder / "tokenizer_config.json")
+        return cls(
+            pieces,
+            add_bos_token=config.get("add_bos_token", True),
+            add_eos_token=config.get("add_eos_token", False),
+            chat_template=read_template(folder, config),
+            **special_tokens(folder, find, pieces.get_piece_size(), names).options(),
+        )
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """`<s>` and the text, and `</s>` where the folder asks for it; a pair likewise."""
+        start = [self.bos_token_id] if self.add_bos_token else []
+        end = [self.eos_token_id] if self.add_eos_token else []
+        texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
+        return [one for text in texts for one in (*start, *text, *end)]

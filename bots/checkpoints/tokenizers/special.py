@@ -1,0 +1,102 @@
+"""Which special tokens a folder declares, and which white space around them belongs to them.
+
+The rules are those of transformers 4.30 and its Python ("slow") tokenizers, for which the models
+of 2023 were published: a token that special_tokens_map.json or added_tokens.json names by a mere
+text takes the white space on both sides; one that is declared with flags, or by
+tokenizer_config.json, does as it says, and as a rule takes none. Since 4.34 all flags are written
+in `added_tokens_decoder`, which then decides.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken
+
+from bots.checkpoints.tokenizers.files import failure, read_json
+
+_FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """`named`: such as {"eos_token": "</s>"}; `extra`: other special tokens; `added`: by id."""
+
+    named: dict[str, str]
+    extra: list[str]
+    added: dict[int, AddedToken]
+
+    def options(self) -> dict[str, Any]:
+        """As arguments of a transformers tokenizer's constructor."""
+        return {
+            **self.named,
+            "extra_special_tokens": self.extra,
+            "added_tokens_decoder": dict(self.added),
+        }
+
+
+def special_tokens(
+    folder: Path, find: Callable[[str], int | None], size: int, defaults: Mapping[str, str]
+) -> SpecialTokens:
+    """What the JSON files of `folder` declare.
+
+    `find` gives the id of a token in the vocabulary itself, which has `size` tokens; `defaults`
+    are the class's own, by names such as "eos_token". Raises LoadError.
+    """
+    config = read_json(folder / "tokenizer_config.json")
+    mapped = read_json(folder / "special_tokens_map.json")
+    numbered: dict[str, int] = read_json(folder / "added_tokens.json")
+    try:
+        tokens = _Declared()
+        named = {}
+        for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
+            if content := (
+                tokens.special(mapped.get(name), strips=True)
+                or tokens.special(config.get(name) or defaults.get(name), strips=False)
+            ):
+                named[name] = content
+        listed = mapped.get("additional_special_tokens", config.get("additional_special_tokens"))
+        extra = [found for one in listed or () if (found := tokens.special(one, strips=True))]
+        for content in sorted(numbered, key=lambda one: numbered[one]):
+            tokens.ordinary(content)
+        decoder = config.get("added_tokens_decoder", {})
+        added = {int(one): AddedToken(**flags) for one, flags in decoder.items()}
+        after = max([size - 1, *numbered.values(), *added])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise failure(folder, f"its special tokens are declared wrongly ({error})") from error
+    known = {token.content for token in added.values()}
+    for content, token in tokens.found.items():
+        if content in known:
+            continue
+        place = numbered.get(content, find(content))
+        if place is None:
+            place = after = after + 1
+        added[place] = token
+    return SpecialTokens(named, extra, added)
+
+
+class _Declared:
+    """Tokens in the order in which they are found; flags win over the lack of them."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, AddedToken] = {}
+        self._flagged: set[str] = set()
+
+    def special(self, declared: Any, *, strips: bool) -> str | None:
+        """Note a token, a text or an object with flags. Returns its text, None without one."""
+        content = declared["content"] if isinstance(declared, dict) else declared
+        if not content:  # some early LLaMA conversions declare empty texts
+            return None
+        if isinstance(declared, dict):
+            flags = {name: declared[name] for name in _FLAGS if name in declared}
+            self.found[content] = AddedToken(content, special=True, **flags)
+            self._flagged.add(content)
+        elif content not in self._flagged:
+            self.found[content] = AddedToken(content, lstrip=strips, rstrip=strips, special=True)
+        return str(content)
+
+    def ordinary(self, content: str) -> None:
+        """Note a token of added_tokens.json that may not be special."""
+        if content not in self.found:
+            self.found[content] = AddedToken(content, lstrip=True, rstrip=True, normalized=False)
