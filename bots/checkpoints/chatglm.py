@@ -10,11 +10,17 @@ from bots.errors import LoadError
 from bots.modeling.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 
 _NOT_NEEDED = re.compile(r"\.rotary_emb\.inv_freq$")
+_IDS = ("mask_token_id", "gmask_token_id", "bos_token_id", "eos_token_id")
 _NOT_OURS = {"quantization_bit", "quantization_embeddings", "auto_map", "model_type"}
 
 
 def native(config: Mapping[str, Any]) -> Native:
     """The model of a ChatGLM-6B `config` (config.json). Raises LoadError for unknown variants."""
+    if missing := [name for name in _IDS if name not in config]:
+        # The first upload had another vocabulary (150528) and its ids in code only.
+        raise LoadError(
+            f"This ChatGLM is too old a revision: its config has no {', '.join(missing)}."
+        )
     fields = {name: value for name, value in config.items() if name not in _NOT_OURS}
     try:
         chatglm = ChatGLMConfig(**fields)

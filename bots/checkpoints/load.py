@@ -6,6 +6,7 @@ is what its config says. No code of the checkpoint runs unless it was asked for.
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from bots.checkpoints.quantised import format_of, unpacked
 from bots.checkpoints.recipe import state_dict
 from bots.checkpoints.shards import Progress, Shards, listed
 from bots.errors import LoadError
+
+_DELTA = re.compile(r"-delta(-v?[\d.]+)?/?$")
+"""How repositories call weights that must be added to a base: vicuna-7b-delta-v1.1."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +60,24 @@ def read_json(path: Path) -> dict[str, Any]:
 class Checkpoint:
     """The files of one model and how they become a native one.
 
-    `family` is the operator's choice where two formats differ by name only. Raises LoadError for
-    an architecture that nobody here knows.
+    `family` is the operator's choice where two formats differ by name only; `name` is the model's,
+    where the folder is not called so. Raises LoadError for an architecture that nobody here knows.
     """
 
     def __init__(
-        self, folder: Path, family: str | None = None, *, trust_remote_code: bool = False
+        self,
+        folder: Path,
+        family: str | None = None,
+        *,
+        name: str | None = None,
+        trust_remote_code: bool = False,
     ) -> None:
         self.folder = folder
+        if _DELTA.search(name or folder.name):
+            raise LoadError(
+                f"{name or folder.name} holds the difference to a base model and is none by itself:"
+                " add it to its base first."
+            )
         self.config = read_config(folder)
         self.remote = trust_remote_code and "auto_map" in self.config
         """Whether the checkpoint's own code runs."""

@@ -10,7 +10,7 @@ from bots.checkpoints.load import read_config
 from bots.checkpoints.quantised import Gptq, Rows, format_of, gptq_weight, rows_weight, unpacked
 from bots.checkpoints.shards import Shards
 from bots.errors import LoadError
-from tests.golden_data import GOLDEN, NAMES
+from tests.golden_data import GOLDEN
 
 QUANTISED = [
     "moss_int4",
