@@ -142,7 +142,7 @@ class _Work:
             "num_beams": settings.num_beams,
             "num_return_sequences": 1,
             "max_new_tokens": settings.max_new_tokens,
-            "min_new_tokens": settings.min_new_tokens,
+            "min_new_tokens": min(settings.min_new_tokens, settings.max_new_tokens),
             "repetition_penalty": settings.repetition_penalty,
             "no_repeat_ngram_size": settings.no_repeat_ngram_size,
             "eos_token_id": self.ends or None,

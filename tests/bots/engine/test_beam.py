@@ -171,5 +171,11 @@ def test_what_goes_wrong_in_the_thread_is_raised(
     assert threads() == []
 
 
+def test_a_least_length_over_the_limit_is_the_limit(tiny_model: Any) -> None:
+    end = answer_of(run(tiny_model))[1]
+    steps = run(tiny_model, stop_token_ids=(end,), max_new_tokens=5, min_new_tokens=9)
+    assert len(answer_of(steps)) == 5
+
+
 def test_nothing_new_is_wanted(tiny_model: Any) -> None:
     assert run(tiny_model, max_new_tokens=0) == [Step(finish_reason="length")]

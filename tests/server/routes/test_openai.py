@@ -306,6 +306,7 @@ def test_beams_that_change_their_mind_stream_the_answer_at_its_end(
     joined = client.post("/v1/completions", json=body | {"stream": False}).json()
     assert joined["choices"][0]["token_ids"] == [98, 100, 101, 102]
     assert joined["usage"]["completion_tokens"] == 4
+    assert client.get("/info").json()["capabilities"]["beam"] is True
 
 
 def test_append_only_holds_back_and_refuses_to_lie() -> None:
