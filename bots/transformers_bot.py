@@ -5,23 +5,18 @@ prompt is the business of the families that subclass it. Remote code stays off u
 pickled weights are read with `weights_only`.
 """
 
-import pickle
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import torch
-from safetensors import SafetensorError
-from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
-
-from bots import builtin
 from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.checkpoints.adapter import CONFIG, is_adapter, put_on
+from bots.checkpoints.load import Checkpoint, read_json
+from bots.checkpoints.placement import Placement
+from bots.checkpoints.reporting import is_out_of_memory, loading, progress_bar
+from bots.checkpoints.source import Source
+from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
@@ -30,21 +25,6 @@ from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Uns
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
-
-MAX_REASON = 600
-"""Characters of a library's message that are shown: some list whole tables."""
-
-_LOADING_FAILS = (
-    OSError,
-    ValueError,
-    KeyError,
-    ImportError,
-    RuntimeError,
-    EOFError,
-    pickle.UnpicklingError,
-    SafetensorError,
-)
-"""What transformers raises for files that are missing, cut, of another kind or too large."""
 
 
 class TransformersSettings(SamplingSettings):
@@ -90,7 +70,6 @@ class TransformersChatBot(ChatBot):
 
     Settings = TransformersSettings
     token_prompts = True
-    model_class: Any = AutoModelForCausalLM
     skip_special_tokens = True
     """Whether special tokens are left out of the answer's text; `reasoning_tags` never are."""
 
@@ -104,122 +83,93 @@ class TransformersChatBot(ChatBot):
     stop_tokens: ClassVar[tuple[str, ...]] = ()
     """Tokens of this family that end an answer beside the checkpoint's own, by name."""
 
+    family: ClassVar[str | None] = None
+    """Its key in MODEL_DICT, which decides where a checkpoint's files can be read in two ways."""
+
     tokenizer: Any
     model: Any
+    checkpoint: Checkpoint
+    _base: Source
+    _adapter: Source | None = None
+    _placement: Placement | None = None
 
     # -- loading ---------------------------------------------------------------------------------
 
     def load_tokenizer(self) -> None:
         """The tokenizer beside the model, or at `tokenizer_path`."""
-        self._check_config()
-        path = self.config.tokenizer_path or self.config.pretrained_path
-        local = builtin.resolve(path, self.progress)
+        config, path = self.config, self.config.pretrained_path
         self.progress("tokenizer", None)
-        with self._told("tokenizer", path):
-            self.tokenizer = AutoTokenizer.from_pretrained(local, **self._hub_options())
+        with loading("tokenizer", config.tokenizer_path or path, self.progress):
+            named = self._source(path, "pretrained-path")
+            self._adapter, self._base = self._told_apart(named)
+            folder = self._base.small()
+            self.checkpoint = Checkpoint(
+                folder,
+                self.family,
+                name=config.base_model or path,
+                trust_remote_code=config.trust_remote_code,
+            )
+            if config.tokenizer_path:
+                folder = self._source(config.tokenizer_path, "tokenizer-path").small()
+            self.tokenizer = load_tokenizer(
+                folder,
+                self.checkpoint.config,
+                self.family,
+                trust_remote_code=config.trust_remote_code,
+            )
 
     def load_model(self) -> None:
         """The weights, in the dtype and on the devices of the config."""
         path = self.config.pretrained_path
-        local = builtin.resolve(path, self.progress)
         self.progress("weights", None)
-        with self._told("model", path):
-            config = AutoConfig.from_pretrained(local, **self._hub_options())
-            self.model = self.model_class.from_pretrained(
-                local,
-                config=config,
-                dtype=self._dtype(config),
-                device_map=self._device_map(),
-                max_memory=self._max_memory(),
-                weights_only=True,
-                tqdm_class=self._bar(),
-                **self._hub_options(),
+        self._placement = Placement(self.config)
+        with loading("model", path, self.progress):
+            self._base.whole()
+            self.model = self.checkpoint.load(
+                self.progress,
+                tqdm_class=progress_bar(self.progress),
+                **self._placement.options(self.checkpoint.native.config),
             )
-        self.model.eval()
+            if self._adapter is not None:
+                self.progress("adapter", None)
+                self.model = put_on(
+                    self.model, self._adapter.whole(), merge=self.config.merge_adapter
+                )
 
-    def _check_config(self) -> None:
-        """Raises ConfigError for what cannot work, before anything is fetched."""
-        if self.config.base_model:
+    def close(self) -> None:
+        """Remove what was put on disk."""
+        if self._placement is not None:
+            self._placement.close()
+
+    def _source(self, path: str, option: str) -> Source:
+        config = self.config
+        return Source(
+            path,
+            self.progress,
+            revision=config.revision if path == config.pretrained_path else None,
+            code=config.trust_remote_code,
+            option=option,
+            tqdm_class=progress_bar(self.progress),
+        )
+
+    def _told_apart(self, named: Source) -> tuple[Source | None, Source]:
+        """The adapter, if one is named, and the model. Raises ConfigError when one lacks."""
+        path, base = self.config.pretrained_path, self.config.base_model
+        if not is_adapter(named.small()):
+            if base:
+                raise ConfigError(
+                    f"{path!r} is a whole model and no adapter, so it takes no --base-model.",
+                    param="base-model",
+                )
+            return None, named
+        if not base:
+            trained_on = read_json(named.small() / CONFIG).get("base_model_name_or_path")
             raise ConfigError(
-                "Adapters on a base model (--base-model) are not supported yet: merge the adapter"
-                " into its base, and serve the result.",
+                f"{path!r} is an adapter: name its base model with --base-model."
+                f" (It was trained on {trained_on!r}.)",
                 param="base-model",
             )
-        folder = Path(self.config.pretrained_path)
-        if folder.is_dir() and not (folder / "config.json").is_file():
-            raise ConfigError(
-                f"{str(folder)!r} is a folder without config.json, so it holds no model.",
-                param="pretrained-path",
-            )
-
-    def _hub_options(self) -> dict[str, Any]:
-        # False, not None: None asks on standard input, and a worker would wait for ever.
-        return {
-            "trust_remote_code": self.config.trust_remote_code,
-            "revision": self.config.revision or "main",
-        }
-
-    def _dtype(self, config: Any) -> torch.dtype:
-        stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
-        chosen = stored if self.config.dtype == "auto" else getattr(torch, self.config.dtype)
-        if chosen == torch.float16 and not self._gpus():
-            warnings.warn("float16 is slow and coarse on a CPU: using float32", stacklevel=2)
-            return torch.float32
-        assert isinstance(chosen, torch.dtype)
-        return chosen
-
-    def _gpus(self) -> list[int]:
-        """The GPUs to use. Raises LoadError for one that is not there."""
-        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        wanted = self.config.devices
-        if wanted in ("auto", "cpu"):
-            return list(range(there)) if wanted == "auto" else []
-        try:
-            numbers = [int(part.removeprefix("cuda:")) for part in wanted.split(",")]
-        except ValueError:
-            raise LoadError(
-                f"devices: {wanted!r} is none of auto, cpu, or GPU numbers such as 0,1.",
-                param="devices",
-            ) from None
-        if missing := [number for number in numbers if number not in range(there)]:
-            raise LoadError(
-                f"devices: there is no GPU {missing[0]}; this machine has {there}.", param="devices"
-            )
-        return numbers
-
-    def _device_map(self) -> str | dict[str, Any]:
-        gpus = self._gpus()
-        if not gpus:
-            return {"": "cpu"}
-        return {"": gpus[0]} if len(gpus) == 1 and self.config.devices != "auto" else "auto"
-
-    def _max_memory(self) -> dict[int | str, int] | None:
-        """Memory for accelerate to fill, when only some GPUs may be used; None is all there is."""
-        gpus = self._gpus()
-        if self.config.devices in ("auto", "cpu") or len(gpus) < 2:
-            return None
-        from accelerate.utils import get_max_memory
-
-        every: dict[int | str, int] = get_max_memory()
-        return {where: size for where, size in every.items() if where in gpus or where == "cpu"}
-
-    @contextmanager
-    def _told(self, what: str, path: str) -> Iterator[None]:
-        """Show loading as this bot's progress, and its failures as one LoadError."""
-        previous = transformers_logging.set_tqdm_hook(lambda _, args, kw: self._bar()(*args, **kw))
-        try:
-            yield
-        except _LOADING_FAILS as error:
-            if _is_out_of_memory(error):
-                raise LoadError(f"There is not enough memory for {path!r}.") from error
-            reason = " ".join(str(error).split())[:MAX_REASON]
-            raise LoadError(f"Cannot load the {what} of {path!r}: {reason}") from error
-        finally:
-            transformers_logging.set_tqdm_hook(previous)
-
-    def _bar(self) -> type[tqdm]:
-        """A progress bar that draws nothing and tells `self.progress`."""
-        return _watched(self.progress)
+        return named, self._source(base, "base-model")
 
     # -- answering -------------------------------------------------------------------------------
 
@@ -238,7 +188,7 @@ class TransformersChatBot(ChatBot):
     def token_id(self, token: str) -> int:
         """The id of a special token. Raises LoadError where the tokenizer does not have it."""
         found = self.tokenizer.convert_tokens_to_ids(token)
-        if found is None or found == self.tokenizer.unk_token_id:
+        if found is None or self.tokenizer.convert_ids_to_tokens(found) != token:
             raise LoadError(
                 f"The tokenizer of {self.config.pretrained_path!r} has no token {token!r}, so it"
                 " is not one of this family; choose another with --type."
@@ -303,7 +253,7 @@ class TransformersChatBot(ChatBot):
             for token in decode(self.model, ids, settings, stop, finite=finite):
                 yield self._step(token, ids)
         except RuntimeError as error:
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 raise OutOfMemory(
                     "There is not enough memory for this request: shorten the conversation"
                     " or lower max_new_tokens."
@@ -343,15 +293,19 @@ class TransformersChatBot(ChatBot):
         """What transformers and accelerate made of the checkpoint."""
         config = self.model.config
         quantised = getattr(config, "quantization_config", None)
+        method = quantised.quant_method if quantised else self.checkpoint.quantised
+        how: Literal["merged", "separate"] = "merged" if self.config.merge_adapter else "separate"
         placed = getattr(self.model, "hf_device_map", None) or {"": self.model.device}
         return BotInfo(
             native_class=type(self.model).__name__,
             device_map={part: str(device) for part, device in placed.items()},
             dtype=str(self.model.dtype).removeprefix("torch."),
-            quantization=str(quantised.quant_method) if quantised else None,
+            quantization=str(method) if method else None,
             context_length=self._context_length(),
             separate_answer=config.is_encoder_decoder,
-            revision=getattr(config, "_commit_hash", None),
+            revision=(self._adapter or self._base).revision(),
+            base_model=self.config.base_model,
+            adapter=how if self._adapter else None,
         )
 
     def _context_length(self) -> int | None:
@@ -365,32 +319,3 @@ def _logprob(token_id: int, scored: Scored, name: Callable[[int], str]) -> Token
     own, best = scored
     top = tuple(TopLogprob(one, name(one), logprob) for one, logprob in best)
     return TokenLogprob(token_id, name(token_id), own, top)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # A full GPU has a class of its own; a full CPU is a RuntimeError with this text.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _watched(report: Callable[[str, float | None], None]) -> type[tqdm]:
-    class Watched(tqdm):  # type: ignore[misc]
-        """tqdm without a terminal."""
-
-        monitor_interval = 0  # no thread of tqdm's own
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)  # huggingface_hub's own
-            super().__init__(*args, **{**kwargs, "disable": False})
-
-        def display(self, *args: Any, **kwargs: Any) -> None:
-            """Report and draw nothing."""
-            done = self.n / self.total if self.total else None
-            report((self.desc or "loading").rstrip(": ").lower(), done)
-
-        def close(self) -> None:
-            """Report the end, which may have come sooner than the next drawing."""
-            if not self.disable:
-                self.display()
-            self.disable: bool = True
-
-    return Watched

@@ -7,7 +7,8 @@ from typing import Any
 from bots.checkpoints.native import Native
 from bots.checkpoints.recipe import Make, as_it_is
 from bots.errors import LoadError
-from bots.modeling.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from bots.modeling.chatglm import ChatGLMForConditionalGeneration
+from bots.modeling.chatglm_config import ChatGLMConfig
 
 _NOT_NEEDED = re.compile(r"\.rotary_emb\.inv_freq$")
 _IDS = ("mask_token_id", "gmask_token_id", "bos_token_id", "eos_token_id")

@@ -144,26 +144,6 @@ def test_devices_that_are_not_there(
         loaded(tiny_folder, devices=devices)
 
 
-def test_the_maps_that_accelerate_is_given(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-
-    def device_map(devices: str) -> object:
-        return AutoBot(BotConfig(str(tiny_folder), devices=devices))._device_map()
-
-    assert device_map("auto") == "auto"
-    assert device_map("cpu") == {"": "cpu"}
-    assert device_map("2") == {"": 2}
-    assert device_map("cuda:1,3") == "auto"
-    monkeypatch.setattr(
-        "accelerate.utils.get_max_memory", lambda: {0: 1, 1: 2, 2: 3, 3: 4, "cpu": 5}
-    )
-    bot = AutoBot(BotConfig(str(tiny_folder), devices="1,3"))
-    assert bot._max_memory() == {1: 2, 3: 4, "cpu": 5}
-
-
 def test_a_tokenizer_without_a_template_says_what_to_do(tiny_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_folder, tmp_path / "plain")
     (folder / "chat_template.jinja").unlink()
@@ -182,7 +162,10 @@ def test_a_template_that_refuses_the_messages_is_the_request_s_fault(tiny_folder
     ("change", "words"),
     [
         ({"model_type": "no_such_type"}, "no_such_type"),
-        ({"model_type": "odd", "auto_map": {"AutoConfig": "c.C"}}, "trust_remote_code|custom code"),
+        (
+            {"model_type": "odd", "auto_map": {"AutoConfig": "c.C"}},
+            "brings code; --trust-remote-code",
+        ),
     ],
 )
 def test_an_unknown_architecture_is_one_sentence_and_asks_nothing(
@@ -214,8 +197,8 @@ def test_a_folder_without_a_model_is_a_wrong_option(tmp_path: Path) -> None:
         loaded(tmp_path)
 
 
-def test_an_adapter_is_refused_and_not_ignored(tiny_folder: Path) -> None:
-    with pytest.raises(ConfigError, match="not supported yet"):
+def test_a_whole_model_takes_no_base(tiny_folder: Path) -> None:
+    with pytest.raises(ConfigError, match="whole model and no adapter"):
         loaded(tiny_folder, base_model="some/base")
 
 
