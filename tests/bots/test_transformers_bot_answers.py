@@ -10,11 +10,12 @@ import torch
 
 from bots.chatbot import Inputs
 from bots.engine.beam import beam
-from bots.errors import InvalidRequest, OutOfMemory
+from bots.errors import ContextLengthExceeded, InvalidRequest, OutOfMemory, Unsupported
 from bots.events import Delta, Done, Event, Message, Replace, Step
 from bots.families.auto import AutoBot
-from bots.settings import BotConfig
-from bots.transformers_bot import TransformersSettings
+from bots.settings import BotConfig, BotSettings
+from bots.transformers_bot import TransformersChatBot, TransformersSettings
+from tests.golden_data import GOLDEN
 
 BEAMS = {"temperature": 0, "max_new_tokens": 12, "num_beams": 3, "ignore_eos": True}
 
@@ -124,3 +125,47 @@ def test_tags_that_are_special_tokens_still_part_reasoning_from_answer(
     monkeypatch.setattr(bot, "generate", said)
     text, reasoning, _ = applied(list(bot.chat(ask("x"))))
     assert (reasoning, text) == ("why so ", " yes")
+
+
+class T5Bot(TransformersChatBot):
+    """Reads the last message, as GODEL would."""
+
+    adds_special_tokens = True
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        return messages[-1].content
+
+
+@pytest.fixture(scope="module")
+def t5() -> T5Bot:
+    bot = T5Bot(BotConfig(str(GOLDEN / "t5")))
+    bot.load()
+    return bot
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_an_encoder_decoder_answers(t5: T5Bot, beams: int) -> None:
+    settings = t5.Settings.parse(BEAMS | {"num_beams": beams})
+    prepared = t5.prepare(ask("hello there"), settings)
+    events = list(t5.run(prepared))
+    _, _, ids = applied(events)
+    assert len(ids) == 12
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert done.usage.prompt_tokens == len(t5.tokenizer("hello there").input_ids)
+    assert done.usage.completion_tokens == 12
+
+
+def test_prompt_and_answer_of_an_encoder_decoder_have_a_context_each(t5: T5Bot) -> None:
+    long = "there " * 100
+    prepared = t5.prepare(ask(long), t5.Settings(max_new_tokens=1000))
+    assert prepared.settings.max_new_tokens == 512
+    assert t5.info().context_length == 512
+    with pytest.raises(ContextLengthExceeded):
+        t5.prepare(ask(long * 10), t5.Settings())
+
+
+def test_an_encoder_decoder_does_not_score_its_prompt(t5: T5Bot) -> None:
+    with pytest.raises(Unsupported) as caught:
+        t5.prepare_text("hello", t5.Settings(prompt_logprobs=1))
+    assert caught.value.param == "prompt_logprobs"
