@@ -18,6 +18,7 @@ from bots.errors import ConfigError
 
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
+    "educhat": "bots.families.educhat:EduChatBot",
     "llamacpp": "bots.llamacpp_bot:LlamaCppChatBot",
     "openai": "bots.openai_bot:OpenAIChatBot",
     "echo": "bots.echo_bot:EchoBot",
@@ -27,6 +28,11 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
 MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "builtin:smollm2": "auto",
     "builtin:smollm2-gguf": "llamacpp",
+    "ecnu-icalk/educhat-sft-002-7b": "educhat",
+    "ecnu-icalk/educhat-sft-002-13b": "educhat",
+    "edunlp/educhat-002-7b": "educhat",
+    "edunlp/educhat-002-13b": "educhat",
+    "edunlp/educhat-002-7b-int4": "educhat",
 }
 """Model id → family, for models that are recognised without `--type`."""
 

@@ -1,0 +1,37 @@
+"""EduChat's history and its thoughts."""
+
+from typing import Any
+
+from bots.events import Delta, Message, Step
+from tests.bots.families.conftest import WithTokenizer
+
+TURNS = [Message(("user", "assistant")[n % 2], str(n)) for n in range(21)]
+
+
+def test_the_newest_eight_exchanges_are_kept(with_tokenizer: WithTokenizer) -> None:
+    """And the system text, with the number of messages that were dropped."""
+    bot = with_tokenizer("educhat", "llama")
+    prepared = bot.prepare([Message("system", "s"), *TURNS], bot.Settings())
+    assert prepared.dropped_turns == 4
+    assert prepared.inputs.prompt.startswith("<|system|>s</s><|prompter|>4</s>")
+
+
+def test_more_are_dropped_until_the_answer_fits(with_tokenizer: WithTokenizer) -> None:
+    """The context is 2048 tokens."""
+    bot = with_tokenizer("educhat", "llama")
+    prepared = bot.prepare(TURNS, bot.Settings(max_new_tokens=1800))
+    assert prepared.dropped_turns > 4
+    assert prepared.prompt_tokens + 1800 <= 2048
+
+
+def test_thoughts_are_apart_from_the_answer(
+    with_tokenizer: WithTokenizer, monkeypatch: Any
+) -> None:
+    """Whatever the mode; the tags are in neither."""
+    bot = with_tokenizer("educhat", "llama")
+    said = ["<|inner_thoughts|>", "think", "<eot>", "answer"]
+    monkeypatch.setattr(bot, "generate", lambda *_: (Step(one) for one in said))
+    monkeypatch.setattr(bot, "get_response", lambda step, _: step.text)
+    events = [one for one in bot.chat(TURNS[:1]) if isinstance(one, Delta)]
+    assert "".join(one.reasoning for one in events) == "think"
+    assert "".join(one.text for one in events) == "answer"
