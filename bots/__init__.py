@@ -19,6 +19,7 @@ from bots.errors import ConfigError
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
     "educhat": "bots.families.educhat:EduChatBot",
+    "yayi": "bots.families.yayi:YaYiBot",
     "llamacpp": "bots.llamacpp_bot:LlamaCppChatBot",
     "openai": "bots.openai_bot:OpenAIChatBot",
     "echo": "bots.echo_bot:EchoBot",
@@ -33,6 +34,9 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "edunlp/educhat-002-7b": "educhat",
     "edunlp/educhat-002-13b": "educhat",
     "edunlp/educhat-002-7b-int4": "educhat",
+    "wenge-research/yayi-7b": "yayi",
+    "wenge-research/yayi-7b-llama2": "yayi",
+    "wenge-research/yayi-13b-llama2": "yayi",
 }
 """Model id → family, for models that are recognised without `--type`."""
 

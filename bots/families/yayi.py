@@ -1,0 +1,35 @@
+"""YaYi (https://github.com/wenge-research/YaYi): BLOOM or LLaMA 2, each turn under its mark."""
+
+from collections.abc import Sequence
+
+from bots.events import Message
+from bots.settings import BotSettings, with_defaults
+from bots.transformers_bot import TransformersChatBot, TransformersSettings
+from bots.turns import Turns
+
+SYSTEM = (
+    "A chat between a human and an AI assistant named YaYi.\n"
+    "YaYi is a helpful and harmless language model developed by Beijing Wenge Technology Co.,Ltd."
+)
+
+
+class YaYiBot(TransformersChatBot):
+    """A system message replaces the introduction."""
+
+    family = "yayi"
+    Settings = with_defaults(
+        TransformersSettings, temperature=0.3, top_p=1.0, repetition_penalty=1.1, max_new_tokens=100
+    )
+    stop_tokens = ("<|End|>",)
+    adds_special_tokens = True  # LLaMA's `<s>`; BLOOM's tokenizer adds none
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        """The turns, each after an empty line."""
+        turns = Turns.of(messages)
+        system = SYSTEM if turns.system is None else turns.system
+        said = "".join(f"\n\n<|Human|>:\n{q}\n\n<|YaYi|>:\n{a}" for q, a in turns.history)
+        return f"<|System|>:\n{system}{said}\n\n<|Human|>:\n{turns.question}\n\n<|YaYi|>:"
+
+    def process_response(self, text: str) -> str:
+        """Without the line break that follows the mark."""
+        return text.strip()
