@@ -19,6 +19,8 @@ from bots.errors import ConfigError
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
     "educhat": "bots.families.educhat:EduChatBot",
+    "moss": "bots.families.moss:MossBot",
+    "moss-plugin": "bots.families.moss:MossPluginBot",
     "yayi": "bots.families.yayi:YaYiBot",
     "llamacpp": "bots.llamacpp_bot:LlamaCppChatBot",
     "openai": "bots.openai_bot:OpenAIChatBot",
@@ -37,6 +39,13 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "wenge-research/yayi-7b": "yayi",
     "wenge-research/yayi-7b-llama2": "yayi",
     "wenge-research/yayi-13b-llama2": "yayi",
+    "fnlp/moss-moon-003-base": "moss",
+    "fnlp/moss-moon-003-sft": "moss",
+    "fnlp/moss-moon-003-sft-int8": "moss",
+    "fnlp/moss-moon-003-sft-int4": "moss",
+    "fnlp/moss-moon-003-sft-plugin": "moss-plugin",
+    "fnlp/moss-moon-003-sft-plugin-int8": "moss-plugin",
+    "fnlp/moss-moon-003-sft-plugin-int4": "moss-plugin",
 }
 """Model id → family, for models that are recognised without `--type`."""
 
