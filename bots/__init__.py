@@ -18,6 +18,7 @@ from bots.errors import ConfigError
 
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
+    "chatglm": "bots.families.chatglm:ChatGLMBot",
     "educhat": "bots.families.educhat:EduChatBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
@@ -46,6 +47,9 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "fnlp/moss-moon-003-sft-plugin": "moss-plugin",
     "fnlp/moss-moon-003-sft-plugin-int8": "moss-plugin",
     "fnlp/moss-moon-003-sft-plugin-int4": "moss-plugin",
+    "THUDM/chatglm-6b": "chatglm",
+    "THUDM/chatglm-6b-int8": "chatglm",
+    "THUDM/chatglm-6b-int4": "chatglm",
 }
 """Model id → family, for models that are recognised without `--type`."""
 
