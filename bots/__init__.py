@@ -19,6 +19,7 @@ from bots.errors import ConfigError
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
     "chatglm": "bots.families.chatglm:ChatGLMBot",
+    "chatglm2": "bots.families.chatglm2:ChatGLM2Bot",
     "educhat": "bots.families.educhat:EduChatBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
@@ -50,6 +51,9 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "THUDM/chatglm-6b": "chatglm",
     "THUDM/chatglm-6b-int8": "chatglm",
     "THUDM/chatglm-6b-int4": "chatglm",
+    "THUDM/chatglm2-6b": "chatglm2",
+    "THUDM/chatglm2-6b-32k": "chatglm2",
+    "THUDM/chatglm2-6b-int4": "chatglm2",
 }
 """Model id → family, for models that are recognised without `--type`."""
 
