@@ -20,6 +20,7 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
     "chatglm": "bots.families.chatglm:ChatGLMBot",
     "chatglm2": "bots.families.chatglm2:ChatGLM2Bot",
+    "chatglm3": "bots.families.chatglm3:ChatGLM3Bot",
     "educhat": "bots.families.educhat:EduChatBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
@@ -54,6 +55,8 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "THUDM/chatglm2-6b": "chatglm2",
     "THUDM/chatglm2-6b-32k": "chatglm2",
     "THUDM/chatglm2-6b-int4": "chatglm2",
+    "THUDM/chatglm3-6b": "chatglm3",
+    "THUDM/chatglm3-6b-32k": "chatglm3",
 }
 """Model id → family, for models that are recognised without `--type`."""
 
