@@ -22,6 +22,7 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "chatglm2": "bots.families.chatglm2:ChatGLM2Bot",
     "chatglm3": "bots.families.chatglm3:ChatGLM3Bot",
     "educhat": "bots.families.educhat:EduChatBot",
+    "firefly": "bots.families.firefly:FireflyBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
     "yayi": "bots.families.yayi:YaYiBot",
@@ -57,6 +58,8 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "THUDM/chatglm2-6b-int4": "chatglm2",
     "THUDM/chatglm3-6b": "chatglm3",
     "THUDM/chatglm3-6b-32k": "chatglm3",
+    "YeungNLP/firefly-1b4": "firefly",
+    "YeungNLP/firefly-2b6": "firefly",
 }
 """Model id → family, for models that are recognised without `--type`."""
 
