@@ -23,6 +23,7 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "chatglm3": "bots.families.chatglm3:ChatGLM3Bot",
     "educhat": "bots.families.educhat:EduChatBot",
     "firefly": "bots.families.firefly:FireflyBot",
+    "godel": "bots.families.godel:GodelBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
     "yayi": "bots.families.yayi:YaYiBot",
@@ -60,6 +61,8 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "THUDM/chatglm3-6b-32k": "chatglm3",
     "YeungNLP/firefly-1b4": "firefly",
     "YeungNLP/firefly-2b6": "firefly",
+    "microsoft/GODEL-v1_1-base-seq2seq": "godel",
+    "microsoft/GODEL-v1_1-large-seq2seq": "godel",
 }
 """Model id → family, for models that are recognised without `--type`."""
 

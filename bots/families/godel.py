@@ -1,0 +1,42 @@
+"""GODEL (https://github.com/microsoft/GODEL): T5, grounded in an instruction and in knowledge."""
+
+from collections.abc import Sequence
+
+from bots.events import Message
+from bots.settings import BotSettings, control, with_defaults
+from bots.transformers_bot import TransformersChatBot, TransformersSettings
+from bots.turns import Turns
+
+
+class GodelSettings(TransformersSettings):
+    """What can be set for GODEL."""
+
+    instruction: str = control(
+        "given a dialog context, you need to response empathically.",
+        "text",
+        "Instruction",
+        "What the model is to do; a system message replaces it.",
+        max_length=10_000,
+    )
+    knowledge: str = control(
+        "", "text", "Knowledge", "What the answer is to be based on.", max_length=100_000
+    )
+
+
+class GodelBot(TransformersChatBot):
+    """A system message replaces the instruction. The tokenizer appends `</s>`."""
+
+    family = "godel"
+    Settings = with_defaults(
+        GodelSettings, temperature=1.0, top_p=0.9, max_new_tokens=128, min_new_tokens=8
+    )
+    adds_special_tokens = True
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        """The instruction, the turns with ` EOS ` between them, the knowledge."""
+        assert isinstance(settings, GodelSettings)
+        turns = Turns.of(messages)
+        instruction = settings.instruction if turns.system is None else turns.system
+        said = " EOS ".join([*(text for pair in turns.history for text in pair), turns.question])
+        knowledge = f" [KNOWLEDGE] {settings.knowledge}" if settings.knowledge else ""
+        return f"Instruction: {instruction} [CONTEXT] {said}{knowledge}"
