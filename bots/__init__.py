@@ -26,6 +26,8 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "godel": "bots.families.godel:GodelBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
+    "vicuna": "bots.families.vicuna:VicunaBot",
+    "vicuna-instruct": "bots.families.vicuna:VicunaInstructBot",
     "yayi": "bots.families.yayi:YaYiBot",
     "llamacpp": "bots.llamacpp_bot:LlamaCppChatBot",
     "openai": "bots.openai_bot:OpenAIChatBot",
