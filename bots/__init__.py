@@ -18,6 +18,7 @@ from bots.errors import ConfigError
 
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
+    "amchat": "bots.families.amchat:AMchatBot",
     "chatglm": "bots.families.chatglm:ChatGLMBot",
     "chatglm2": "bots.families.chatglm2:ChatGLM2Bot",
     "chatglm3": "bots.families.chatglm3:ChatGLM3Bot",
@@ -65,6 +66,9 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "YeungNLP/firefly-2b6": "firefly",
     "microsoft/GODEL-v1_1-base-seq2seq": "godel",
     "microsoft/GODEL-v1_1-large-seq2seq": "godel",
+    "axyzdong/AMchat": "amchat",
+    "internlm/internlm2-math-7b": "amchat",
+    "internlm/internlm2-chat-7b": "amchat",
 }
 """Model id → family, for models that are recognised without `--type`."""
 

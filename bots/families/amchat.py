@@ -1,0 +1,37 @@
+"""AMchat (https://github.com/AXYZdong/AMchat) and InternLM2 chat models: ChatML."""
+
+from collections.abc import Sequence
+
+from bots.events import Message
+from bots.settings import BotSettings, with_defaults
+from bots.transformers_bot import TransformersChatBot, TransformersSettings
+from bots.turns import Turns
+
+SYSTEM = (
+    "You are a professional assistant for Advanced Mathematics answers, and developed by AMchat"
+    " Group from China."
+)
+
+
+class AMchatBot(TransformersChatBot):
+    """A system message replaces AMchat's own."""
+
+    family = "amchat"
+    Settings = with_defaults(
+        TransformersSettings,
+        temperature=0.7,
+        top_p=0.8,
+        repetition_penalty=1.005,
+        max_new_tokens=32768,
+    )
+    stop_tokens = ("<|im_end|>",)
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        """Each turn between `<|im_start|>` and `<|im_end|>`."""
+        turns = Turns.of(messages)
+        said = [("system", SYSTEM if turns.system is None else turns.system)]
+        for question, answer in turns.history:
+            said += [("user", question), ("assistant", answer)]
+        said.append(("user", turns.question))
+        blocks = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in said)
+        return f"<s>{blocks}<|im_start|>assistant\n"
