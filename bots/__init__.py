@@ -19,16 +19,20 @@ from bots.errors import ConfigError
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
     "amchat": "bots.families.amchat:AMchatBot",
+    "baize": "bots.families.baize:BaizeBot",
     "chatglm": "bots.families.chatglm:ChatGLMBot",
     "chatglm2": "bots.families.chatglm2:ChatGLM2Bot",
     "chatglm3": "bots.families.chatglm3:ChatGLM3Bot",
     "educhat": "bots.families.educhat:EduChatBot",
+    "fastchat-t5": "bots.families.fastchat_t5:FastChatT5Bot",
     "firefly": "bots.families.firefly:FireflyBot",
     "godel": "bots.families.godel:GodelBot",
     "moss": "bots.families.moss:MossBot",
     "moss-plugin": "bots.families.moss:MossPluginBot",
+    "stablelm": "bots.families.stablelm:StableLMBot",
     "vicuna": "bots.families.vicuna:VicunaBot",
     "vicuna-instruct": "bots.families.vicuna:VicunaInstructBot",
+    "vicuna-v1.1": "bots.families.vicuna_v1_1:VicunaV11Bot",
     "yayi": "bots.families.yayi:YaYiBot",
     "llamacpp": "bots.llamacpp_bot:LlamaCppChatBot",
     "openai": "bots.openai_bot:OpenAIChatBot",
@@ -69,6 +73,12 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "axyzdong/AMchat": "amchat",
     "internlm/internlm2-math-7b": "amchat",
     "internlm/internlm2-chat-7b": "amchat",
+    "project-baize/baize-lora-7B": "baize",
+    "stabilityai/stablelm-tuned-alpha-3b": "stablelm",
+    "stabilityai/stablelm-tuned-alpha-7b": "stablelm",
+    "lmsys/vicuna-7b-v1.1": "vicuna-v1.1",
+    "lmsys/vicuna-13b-v1.1": "vicuna-v1.1",
+    "lmsys/fastchat-t5-3b-v1.0": "fastchat-t5",
 }
 """Model id → family, for models that are recognised without `--type`."""
 

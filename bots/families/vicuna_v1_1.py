@@ -1,0 +1,32 @@
+"""Vicuna v1.1 (https://github.com/lm-sys/FastChat), which is no relative of Chinese-Vicuna."""
+
+from collections.abc import Sequence
+
+from bots.events import Message
+from bots.settings import BotSettings
+from bots.transformers_bot import TransformersChatBot
+from bots.turns import Turns
+
+SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives"
+    " helpful, detailed, and polite answers to the user's questions."
+)
+
+
+class VicunaV11Bot(TransformersChatBot):
+    """A system message replaces the introduction."""
+
+    family = "vicuna-v1.1"
+    adds_special_tokens = True
+    trims_history = True
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        """Everything on one line; `</s>` ends an answer."""
+        turns = Turns.of(messages)
+        system = SYSTEM if turns.system is None else turns.system
+        said = "".join(f"USER: {q} ASSISTANT: {a}</s>" for q, a in turns.history)
+        return f"{system} {said}USER: {turns.question} ASSISTANT:"
+
+    def process_response(self, text: str) -> str:
+        """Without the blank that follows the mark."""
+        return text.strip()
