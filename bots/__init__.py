@@ -9,12 +9,14 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
 from bots.chatbot import ChatBot, Progress
 from bots.errors import ConfigError
+from bots.folder import folder_family
 
 MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
@@ -70,6 +72,7 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "YeungNLP/firefly-2b6": "firefly",
     "microsoft/GODEL-v1_1-base-seq2seq": "godel",
     "microsoft/GODEL-v1_1-large-seq2seq": "godel",
+    "Facico/Chinese-Vicuna-lora-7b-*": "vicuna",
     "axyzdong/AMchat": "amchat",
     "internlm/internlm2-math-7b": "amchat",
     "internlm/internlm2-chat-7b": "amchat",
@@ -80,7 +83,7 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "lmsys/vicuna-13b-v1.1": "vicuna-v1.1",
     "lmsys/fastchat-t5-3b-v1.0": "fastchat-t5",
 }
-"""Model id → family, for models that are recognised without `--type`."""
+"""Model id → family, for models that are recognised without `--type`; `*` is any text."""
 
 ENTRY_POINT_GROUP = "chatzoo.bots"
 
@@ -107,7 +110,8 @@ def find_bot(
     """Where the class that serves a model is: `"module:Class"`, `"file.py:Class"` or itself.
 
     `bot` ("file.py:Class" or "module:Class") wins over `family` (a key of `known_bots()`), which
-    wins over what `path` tells: a known id, a GGUF file, the URL of an endpoint, else "auto".
+    wins over what `path` tells: a known id, a GGUF file, the URL of an endpoint, a folder whose
+    files name a family, else "auto".
     Imports nothing. Raises ConfigError with the known names where one is unknown.
     """
     if bot:
@@ -151,11 +155,19 @@ def family_of(path: str) -> str:
             " URL or builtin:smollm2), or --type echo.",
             param="pretrained-path",
         )
-    if path in MODEL_NAME_TO_MODEL_DICT:
-        return MODEL_NAME_TO_MODEL_DICT[path]
+    if known := _family_of_id(path):
+        return known
     if path.startswith(("http://", "https://")):
         return "openai"
-    return "llamacpp" if path.endswith(".gguf") else "auto"
+    if path.endswith(".gguf"):
+        return "llamacpp"
+    folder = Path(path).expanduser()
+    return folder_family(folder, _family_of_id) if folder.is_dir() else "auto"
+
+
+def _family_of_id(name: str) -> str | None:
+    known = MODEL_NAME_TO_MODEL_DICT.items()
+    return next((family for id_, family in known if fnmatchcase(name, id_)), None)
 
 
 def _load(spec: str) -> type[ChatBot]:

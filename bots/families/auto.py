@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from jinja2 import TemplateError
 
+from bots import known_bots
 from bots.errors import InvalidRequest, LoadError
 from bots.events import Message
 from bots.settings import BotSettings
@@ -21,7 +22,7 @@ class AutoBot(TransformersChatBot):
         if not self.tokenizer.chat_template:
             raise LoadError(
                 f"{self.config.pretrained_path!r} has no chat template, so its prompt format is"
-                " not known. Name the family with --type; `chatzoo list` shows them."
+                f" not known. Name its family with --type: {', '.join(sorted(known_bots()))}."
             )
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:

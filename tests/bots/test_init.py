@@ -1,5 +1,6 @@
 """Finding the class for a model."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,18 @@ from pathlib import Path
 import pytest
 
 import bots
-from bots import MODEL_DICT, check_path, choose_bot, known_bots
+from bots import (
+    MODEL_DICT,
+    MODEL_NAME_TO_MODEL_DICT,
+    check_path,
+    choose_bot,
+    family_of,
+    known_bots,
+)
 from bots.chatbot import ChatBot
 from bots.echo_bot import EchoBot
 from bots.errors import ConfigError
+from tests.golden_data import GOLDEN
 
 OWN_BOT = '''
 from bots.echo_bot import EchoBot
@@ -30,7 +39,12 @@ def own_file(tmp_path: Path) -> Path:
 
 
 def test_listing_models_imports_no_model_library() -> None:
-    code = "import sys, bots; bots.known_bots(); print({*sys.modules} & {'torch', 'transformers'})"
+    code = f"""
+import sys, bots
+bots.known_bots()
+bots.family_of({str(GOLDEN / "moss")!r})
+print({{*sys.modules}} & {{"torch", "transformers", "sympy"}})
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -48,10 +62,76 @@ def test_every_family_can_be_loaded() -> None:
         ("some/model.gguf", "LlamaCppChatBot"),
         ("http://127.0.0.1:9/v1", "OpenAIChatBot"),
         ("owner/model", "AutoBot"),
+        ("fnlp/moss-moon-003-sft", "MossBot"),
+        ("fnlp/moss-moon-003-sft-plugin-int4", "MossPluginBot"),
+        ("Facico/Chinese-Vicuna-lora-7b-3epoch-belle-and-guanaco", "VicunaBot"),
+        ("Facico/something-else", "AutoBot"),
     ],
 )
 def test_a_path_tells_its_family(path: str, name: str) -> None:
     assert choose_bot(path).__name__ == name
+
+
+def test_every_known_id_has_a_family_that_is_there() -> None:
+    """And is recognised as it is."""
+    for name, family in MODEL_NAME_TO_MODEL_DICT.items():
+        assert family in MODEL_DICT
+        assert family_of(name) == family
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "family"),
+    [
+        ("chatglm", "chatglm"),
+        ("chatglm_int4", "chatglm"),
+        ("chatglm2", "chatglm2"),
+        ("chatglm3_32k", "chatglm3"),
+        ("moss_int4", "moss"),
+        ("internlm2", "amchat"),
+        ("chinese_vicuna_lora", "vicuna"),
+        ("llama", "auto"),
+    ],
+)
+def test_a_folder_tells_its_family(checkpoint: str, family: str) -> None:
+    """By its JSON files."""
+    assert family_of(str(GOLDEN / checkpoint)) == family
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "family"),
+    [
+        ("my-MOSS_plugin", {"config": {"model_type": "moss"}}, "moss-plugin"),
+        ("chatglm3-copy", {"config": {"model_type": "chatglm"}}, "chatglm3"),
+        ("copy", {"config": {"model_type": "chatglm"}}, "chatglm2"),
+        (
+            "copy",
+            {"config": {"model_type": "bloom", "_name_or_path": "wenge-research/yayi-7b"}},
+            "yayi",
+        ),
+        (
+            "copy",
+            {
+                "config": {"model_type": "llama"},
+                "tokenizer_config": {"name_or_path": "edunlp/educhat-002-7b"},
+            },
+            "educhat",
+        ),
+        ("some-adapter", {"adapter_config": {"r": 8}}, "auto"),
+        ("baize-lora", {"adapter_config": {"r": 8}}, "baize"),
+        ("copy", {"config": {"model_type": "llama"}}, "auto"),
+        ("copy", {"config": ["no object"]}, "auto"),
+        ("empty", {}, "auto"),
+    ],
+)
+def test_names_tell_apart_what_differs_in_nothing_else(
+    tmp_path: Path, name: str, files: dict[str, object], family: str
+) -> None:
+    """The names in the files, and the folder's own."""
+    folder = tmp_path / name
+    folder.mkdir()
+    for file, content in files.items():
+        (folder / f"{file}.json").write_text(json.dumps(content))
+    assert family_of(str(folder)) == family
 
 
 def test_an_unknown_type_names_the_nearest_and_all() -> None:
