@@ -62,7 +62,7 @@ describe('reduce', () => {
 
   it('keeps reasoning apart, and replaces what it is told to replace', () => {
     const think = at(1050, { type: 'delta', data: { reasoning: 'hm' } })
-    const replace = at(1200, { type: 'replace', data: { text: 'new' } })
+    const replace = at(1200, { type: 'replace', data: { text: 'new', reasoning: null } })
     const answer = last(run(send('q'), start, think, delta('old'), replace, delta('er')))
     expect(answer).toMatchObject({ text: 'newer', reasoning: 'hm', firstAt: 1050 })
     const anew = at(1300, { type: 'replace', data: { text: 'b', reasoning: 'a' } })
