@@ -22,6 +22,7 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "auto": "bots.families.auto:AutoBot",
     "amchat": "bots.families.amchat:AMchatBot",
     "baize": "bots.families.baize:BaizeBot",
+    "belle": "bots.families.belle:BelleBot",
     "chatglm": "bots.families.chatglm:ChatGLMBot",
     "chatglm2": "bots.families.chatglm2:ChatGLM2Bot",
     "chatglm3": "bots.families.chatglm3:ChatGLM3Bot",
