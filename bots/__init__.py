@@ -77,6 +77,7 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "axyzdong/AMchat": "amchat",
     "internlm/internlm2-math-7b": "amchat",
     "internlm/internlm2-chat-7b": "amchat",
+    "BelleGroup/BELLE-7B-2M": "belle",
     "project-baize/baize-lora-7B": "baize",
     "stabilityai/stablelm-tuned-alpha-3b": "stablelm",
     "stabilityai/stablelm-tuned-alpha-7b": "stablelm",
