@@ -10,7 +10,7 @@ ZOO ?= configs/demo.yaml
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt web web-modules bench clean
+.PHONY: help demo test lint types fmt web web-modules models bench clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,9 @@ web-modules: .venv/python webui/node_modules/.package-lock.json
 
 webui/node_modules/.package-lock.json: webui/package-lock.json
 	scripts/npm ci --no-audit --no-fund
+
+models: .venv/tools ## Compare all golden checkpoints; writes the table in docs/models.md
+	CHATZOO_WRITE_MODELS=1 $(BIN)/pytest -q tests/bots/test_golden.py
 
 bench: .venv/tools ## Measure the cost of streaming; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.streams --write

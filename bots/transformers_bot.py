@@ -312,7 +312,11 @@ class TransformersChatBot(ChatBot):
         """Tokens for which the model has positions, or was trained; None where none are named."""
         config = self.model.config.get_text_config()
         names = ("max_position_embeddings", "n_positions")
-        return next((found for name in names if (found := getattr(config, name, None))), None)
+        length = next((found for name in names if (found := getattr(config, name, None))), None)
+        rope = getattr(config, "rope_parameters", None) or {}
+        if length is not None and rope.get("rope_type") == "dynamic":
+            return int(length * rope["factor"])  # the original length, which grows when it is full
+        return length
 
 
 def _logprob(token_id: int, scored: Scored, name: Callable[[int], str]) -> TokenLogprob:
