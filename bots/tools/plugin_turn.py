@@ -54,18 +54,19 @@ class PluginTurn:
     def run(self, prompt: list[int], settings: Any) -> Iterator[Step]:
         """The steps of both runs; `settings.max_new_tokens` is for both together."""
         self._said = ""
+        self._ids: list[int] = []
         self._used = 0
         ended = yield from self._think(prompt, settings)
         if ended or self.stop.is_set():
             return
         written, answers, _ = self._said.partition(ANSWER)
-        if answers:
-            rest = written + ANSWER
+        if answers:  # at once; the mark may have come in a token that says more
+            ids, rest = prompt, written + ANSWER
         else:
             found = results(written.partition("<|Commands|>:")[2], self.enabled, self.stop)
             yield Step(reasoning=f"\n<|Results|>:\n{found}\n", usage=self._usage(prompt))
-            rest = f"{written}<eoc>\n<|Results|>:\n{found}\n<eor>\n{ANSWER}"
-        ids = [*prompt, *self.tokenizer.encode(rest, add_special_tokens=False)]
+            ids, rest = [*prompt, *self._ids], f"<eoc>\n<|Results|>:\n{found}\n<eor>\n{ANSWER}"
+        ids = [*ids, *self.tokenizer.encode(rest, add_special_tokens=False)]
         yield from self._answer(prompt, ids, settings)
 
     def _think(self, prompt: list[int], settings: Any) -> Generator[Step, None, bool]:
@@ -77,6 +78,7 @@ class PluginTurn:
         reader = Detokenizer(self.tokenizer, skip_special_tokens=False)
         shown = 0
         for step in self.decode(prompt, first):
+            self._ids += step.token_ids
             self._used += len(step.token_ids)
             self._said += reader.add(step.token_ids)
             thoughts, answers, _ = self._said.partition(ANSWER)
