@@ -13,7 +13,7 @@ from bots.chatbot import ChatBot
 from server.config import WorkerConfig
 from server.handlers import add_handlers
 from server.middleware import REQUEST_ID, HostCheck, RequestContext
-from server.routes import compat, generate, health, openai, openai_chat, openai_text
+from server.routes import compat, educhat, generate, health, openai, openai_chat, openai_text
 from server.worker import OnProgress, Worker, package_version
 
 
@@ -42,7 +42,7 @@ def create_app(
         openapi_url=None,  # ours wants the key
     )
     app.state.worker = worker
-    for module in (health, generate, openai, openai_chat, openai_text, compat):
+    for module in (health, generate, openai, openai_chat, openai_text, compat, educhat):
         app.include_router(module.router)
     add_handlers(app)
     app.add_middleware(HostCheck, names=[config.host, socket.gethostname(), *config.allow_host])

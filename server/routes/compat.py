@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from bots.chatbot import Prepared
 from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
 from bots.events import Message, Role
-from server.answer import collect
+from server.answer import Answer, collect
 from server.errors import ApiError, api_error, responses
 from server.routes.deps import CallDep, WorkerDep, authorised
 from server.schema import Text
@@ -35,7 +35,7 @@ _ROLES: dict[str, Role] = {
     "USER": "user",
     "ASSISTANT": "assistant",
 }
-_STATUSES = responses(400, 401, 413, 422, 429, 500, 502, 503, 504)
+STATUSES = responses(400, 401, 413, 422, 429, 500, 502, 503, 504)
 
 
 class OldTurn(BaseModel):
@@ -126,67 +126,73 @@ class PairAnswer(BaseModel):
     uid: str | None = None
 
 
-@router.post("/", responses=_STATUSES, response_model_exclude_none=True)
+@router.post("/", responses=STATUSES, response_model_exclude_none=True)
 async def ask(
     body: Annotated[AnyQuery, Body()], request: Request, worker: WorkerDep, call: CallDep
 ) -> ChatZooAnswer | PairAnswer:
     """Answer a client of ChatZoo, ChatGLM, EduChat or MOSS; told apart by the body's shape."""
-    asked = _Asked(request, worker, call)
+    asked = Asked(request, worker, call)
     match body:
         case ChatGLMQuery():
-            return await _ask_pairs(asked, body, body.history, None)
+            return await ask_pairs(asked, body, body.history, None)
         case MossQuery():
             # One turn of a conversation at a time: the next one is to know this one's answer.
             async with worker.conversations.turn(body.uid) as (uid, pairs):
-                return await _ask_pairs(asked, body, pairs, uid)
+                return await ask_pairs(asked, body, pairs, uid)
         case ChatZooQuery():
             return await _ask_chatzoo(asked, body)
         case _:
             return await _ask_chatzoo(asked, ChatZooQuery(query=body))
 
 
-class _Asked:
+class Asked:
     """The circumstances of one request."""
 
     def __init__(self, request: Request, worker: Worker, call: Call) -> None:
         self.request, self.worker, self.call = request, worker, call
 
-    async def answer(self, prepared: Prepared) -> str:
+    async def answer(self, prepared: Prepared) -> Answer:
         ticket = self.worker.runner.submit(prepared, self.call)
         [answer] = await collect(self.request, ticket)
-        return answer.text
+        return answer
 
 
-async def _ask_chatzoo(asked: _Asked, body: ChatZooQuery) -> ChatZooAnswer:
+async def _ask_chatzoo(asked: Asked, body: ChatZooQuery) -> ChatZooAnswer:
     try:
         if body.prompt is not None:
             prepared = await asked.worker.prepare_text(body.prompt, body.params)
         else:
             messages = [turn.to_message() for turn in body.query]
             prepared = await asked.worker.prepare(messages, body.params)
-        return ChatZooAnswer(response=await asked.answer(prepared))
+        return ChatZooAnswer(response=(await asked.answer(prepared)).text)
     except (ApiError, BotError) as error:
         failure = api_error(error, asked.call.id)
         failure.extra = {"status": 1, "response": None}
         raise failure from error
 
 
-async def _ask_pairs(
-    asked: _Asked,
+async def ask_pairs(
+    asked: Asked,
     body: ChatGLMQuery | MossQuery,
     pairs: list[tuple[str, str]],
     uid: str | None,
 ) -> PairAnswer:
+    """Answer a question after its earlier pairs; with a `uid`, the pairs are remembered."""
     prepared = await _prepare_pairs(asked.worker, body, pairs, trim=uid is not None)
-    answer = await asked.answer(_within(prepared, body.max_length))
+    answer = (await asked.answer(_within(prepared, body.max_length))).text
     if uid is not None:
         asked.worker.conversations.put(uid, [*pairs, (body.prompt, answer)])
     return PairAnswer(
         response=answer,
         history=[*pairs, (body.prompt, answer)],
-        time=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        time=now(),
         uid=uid,
     )
+
+
+def now() -> str:
+    """This machine's time as these servers write it."""
+    return datetime.now().strftime("%Y-%m-%d %H:%M:%S")
 
 
 async def _prepare_pairs(
