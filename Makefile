@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Another build of torch, for a GPU say: make demo TORCH='torch==2.13.0 --index-url <index>'
 TORCH ?= torch==2.13.0
-# More for pytest: make test ARGS='-k stream'
+# More for pytest: make test ARGS='-k stream', or ARGS='-n 0' for one process
 ARGS ?=
 ZOO ?= configs/demo.yaml
 
@@ -22,7 +22,7 @@ demo: .venv/installed ## Install, get the built-in model, start two workers and 
 test: .venv/tools web-modules web ## All tests, browser tests included
 	scripts/chromium
 	scripts/npm test
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
 
 lint: .venv/tools web-modules ## Style and import rules, Python and page
 	$(BIN)/ruff check .
