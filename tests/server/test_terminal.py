@@ -290,9 +290,22 @@ def test_families(capsys: pytest.CaptureFixture[str]) -> None:
     found = {row["name"]: row for row in json.loads(capsys.readouterr().out)["families"]}
     assert found["echo"]["class"] == "bots.echo_bot:EchoBot"
     assert "builtin:smollm2" in found["auto"]["ids"]
+    assert found["godel"]["about"] == "GODEL: T5, grounded in an instruction and in knowledge."
+    assert all(row["about"] for row in found.values() if row["class"].startswith("bots."))
     console = plain()
     listing.show(as_json=False, console=console)
-    assert "builtin:smollm2-gguf" in printed(console)
+    shown = printed(console)
+    assert all(one in shown for row in found.values() for one in row["ids"]), "none is cut short"
+
+
+def test_a_family_of_another_package_is_named_by_its_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its module is not looked for, which may run code."""
+    monkeypatch.setattr(listing, "known_bots", lambda: {"other": "no_such.module:Bot"})
+    console = plain()
+    listing.show(as_json=False, console=console)
+    assert "no_such.module:Bot" in printed(console)
 
 
 def test_settings_are_read_as_yaml() -> None:
