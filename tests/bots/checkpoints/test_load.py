@@ -10,11 +10,22 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    CodeGenConfig,
+    CodeGenForCausalLM,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from bots.checkpoints.load import Checkpoint
 from bots.errors import LoadError
 from tests.golden_data import GOLDEN, NAMES
 
+Tensors = dict[str, torch.Tensor]
 WHOLE = [name for name in NAMES if name != "chinese_vicuna_lora"]
 
 
@@ -147,6 +158,97 @@ def test_old_buffers_are_left_out() -> None:
     assert load(GOLDEN / "moss")
 
 
+def old_neox(tensors: Tensors) -> Tensors:
+    """With the mask and the frequencies that StableLM-alpha's files carry."""
+    at = "gpt_neox.layers.0.attention."
+    return tensors | {
+        at + "bias": torch.ones(1, 1, 8, 8, dtype=torch.bool).tril(),
+        at + "masked_bias": torch.tensor(-1e9),
+        at + "rotary_emb.inv_freq": torch.ones(4),
+    }
+
+
+def old_bloom(tensors: Tensors) -> Tensors:
+    """Without the prefix and the tied head, as the first BLOOM files."""
+    names = {
+        name: name.removeprefix("transformer.") for name in tensors if name != "lm_head.weight"
+    }
+    return {new: tensors[old] for old, new in names.items()}
+
+
+def old_t5(tensors: Tensors) -> Tensors:
+    """With a bias that cross attention never had a use for."""
+    extra = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+    return tensors | {extra: torch.zeros(32, 4)}
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config", "edit"),
+    [
+        (
+            GPTNeoXForCausalLM,
+            GPTNeoXConfig(
+                vocab_size=64,
+                hidden_size=32,
+                num_hidden_layers=1,
+                num_attention_heads=4,
+                intermediate_size=64,
+            ),
+            old_neox,
+        ),
+        (
+            BloomForCausalLM,
+            BloomConfig(vocab_size=64, hidden_size=32, n_layer=1, n_head=4),
+            old_bloom,
+        ),
+        (
+            T5ForConditionalGeneration,
+            T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4),
+            old_t5,
+        ),
+    ],
+)
+def test_layouts_of_their_time(
+    tmp_path: Path, model_class: Any, config: Any, edit: Callable[[Tensors], Tensors]
+) -> None:
+    """What old files have more or less than current classes is known, and changes nothing."""
+    original = model_class(config).eval()
+    tensors = {name: one.clone() for name, one in original.state_dict().items()}
+    torch.save(edit(tensors), tmp_path / "pytorch_model.bin")
+    config.save_pretrained(tmp_path)
+    ids = torch.arange(6)[None]
+    more = {"decoder_input_ids": ids} if config.is_encoder_decoder else {}
+    with torch.inference_mode():
+        logits, wanted = (one(ids, **more).logits for one in (load(tmp_path), original))
+    assert torch.equal(logits, wanted)
+
+
+REMOTE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class OddConfig(LlamaConfig):
+    model_type = "odd"
+
+class OddForCausalLM(LlamaForCausalLM):
+    config_class = OddConfig
+"""
+
+
+def test_code_of_a_checkpoint_runs_only_when_asked_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off, it is refused; on, the log says what will run."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "c"))
+    parts = {"AutoConfig": "odd.OddConfig", "AutoModelForCausalLM": "odd.OddForCausalLM"}
+    folder = copied("llama", tmp_path, model_type="odd", auto_map=parts)
+    (folder / "odd.py").write_text(REMOTE)
+    refused(folder, "--trust-remote-code would run it")
+    checkpoint = Checkpoint(folder, trust_remote_code=True)
+    assert "odd.OddConfig, odd.OddForCausalLM" in caplog.text
+    model = checkpoint.load(dtype=torch.float32, device_map={"": "cpu"})
+    assert type(model).__name__ == "OddForCausalLM"
+
+
 def test_the_generation_config_is_read() -> None:
     assert load(GOLDEN / "llama").generation_config.pad_token_id == 0
 
@@ -171,8 +273,6 @@ print(status("VmHWM") - before, size)
 
 def test_the_peak_is_the_model_and_about_a_shard(tmp_path: Path) -> None:
     """Eight half-precision shards of 10 MB become 160 MB of float32: resident is not all twice."""
-    from transformers import CodeGenConfig, CodeGenForCausalLM
-
     config = json.loads((GOLDEN / "moss" / "config.json").read_text())
     config |= {"n_embd": 640, "n_layer": 8, "n_head": 8, "rotary_dim": 16}
     (tmp_path / "config.json").write_text(json.dumps(config))
