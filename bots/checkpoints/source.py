@@ -17,8 +17,12 @@ Progress = Callable[[str, float | None], None]
 
 _SMALL = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
 _CODE = ["*.py"]
-_WEIGHTS = (["*.safetensors"], ["pytorch_model*.bin", "adapter_model.bin"])
-"""In the order of preference."""
+_WEIGHTS = (
+    ["model.safetensors", "model-*.safetensors", "*_model*.safetensors"],
+    ["pytorch_model*.bin", "adapter_model.bin"],
+    ["*.safetensors"],
+)
+"""In the order of preference; `*_model*` are GPTQ's and adapters'."""
 _OTHER = ["*/*", "consolidated*", "training_args.bin", "optimizer*", "*.index.fp*"]
 """What is never fetched: folders of other formats, training states, other precisions."""
 
