@@ -100,9 +100,10 @@ class PluginTurn:
         left = settings.max_new_tokens - self._used
         if self.context is not None:
             left = min(left, self.context - len(ids))
-        second = settings.model_copy(
-            update={"max_new_tokens": max(0, left), "prompt_logprobs": None}
-        )
+        if left <= 0:  # results may be long, and the model has no positions for more
+            yield Step(finish_reason="length", usage=self._usage(prompt))
+            return
+        second = settings.model_copy(update={"max_new_tokens": left, "prompt_logprobs": None})
         for step in self.decode(ids, second):
             self._used += len(step.token_ids)
             yield replace(step, usage=self._usage(prompt))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,6 +100,17 @@ def test_the_limit_is_for_both_runs(bot: Any, monkeypatch: pytest.MonkeyPatch) -
     size = len(bot.tokenizer.encode(THOUGHTS, add_special_tokens=False)) - 1
     _, _, done, _ = run(bot, monkeypatch, THOUGHTS, " It is 2.<eom>", max_new_tokens=size + 2)
     assert (done.finish_reason, done.usage.completion_tokens) == ("length", size + 2)
+
+
+def test_results_that_fill_the_context_end_it(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is not run on more than it has positions for."""
+    monkeypatch.setattr(plugin_turn, "run_tool", lambda *_: "1" * 500)
+    prompt = len(bot.prepare(ASK, bot.Settings()).inputs.token_ids)
+    info = SimpleNamespace(context_length=prompt + 100, separate_answer=False)
+    monkeypatch.setattr(bot, "info", lambda: info)
+    thoughts, answer, done, script = run(bot, monkeypatch, THOUGHTS, " It is 2.<eom>")
+    assert thoughts.endswith("1\n")
+    assert (answer, done.finish_reason, len(script.prompts)) == ("", "length", 1)
 
 
 def test_an_answer_without_commands(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
