@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -161,6 +162,18 @@ def test_settings_are_the_controls_that_the_page_shows() -> None:
         assert one == two
 
 
+def test_the_attributes_of_a_family_and_their_defaults() -> None:
+    from bots.transformers_bot import TransformersChatBot
+
+    table = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
+    assert table
+    for name, default in table:
+        assert getattr(TransformersChatBot, name) == ast.literal_eval(default), name
+    example = block("quiz_bot.py").text
+    used = {name for name, _ in table if f"\n    {name} = " in example}
+    assert used == {name for name, _ in table} - {"reasoning_tags", "finite_logits"}
+
+
 def test_every_control_is_in_the_table() -> None:
     for kind in get_args(Control):
         assert f"| `{kind}` |" in PAGE
@@ -218,16 +231,17 @@ def test_the_family_on_transformers(checkpoint: Path) -> None:
     with worker(bot="quiz_bot.py:QuizBot", pretrained_path=str(checkpoint)) as client:
         fields = client.get("/params").json()["properties"]
         assert fields["temperature"]["default"] == 0.2
-        assert fields["max_new_tokens"]["maximum"] == 2048
+        assert fields["max_new_tokens"]["default"] == 64
+        assert fields["hint"]["x-control"] == "text"
         assert "top_p" in fields
         turns = [
             {"role": role, "content": WORDS} for _ in range(3) for role in ("user", "assistant")
         ]
         turns.append({"role": "user", "content": "the"})
-        body = {"messages": turns, "params": {"temperature": 0}}
+        body = {"messages": turns, "params": {"temperature": 0, "hint": "cat"}}
         prompt = client.post("/prompt", json=body).json()
         assert prompt["dropped_turns"] > 0
-        assert prompt["prompt"].endswith("Question: the\nAnswer:")
+        assert prompt["prompt"].endswith("\nHint: cat\nQuestion: the\nAnswer:")
         answer = client.post("/generate", json={**body, "stream": False})
         assert answer.status_code == 200, answer.text
         assert answer.json()["text"] == answer.json()["text"].strip() != ""
