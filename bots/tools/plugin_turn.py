@@ -73,7 +73,12 @@ class PluginTurn:
         """Up to the end of the commands. Returns whether the turn ends here."""
         end = self.tokenizer.convert_tokens_to_ids("<eoc>")
         first = settings.model_copy(
-            update={"stop_token_ids": (*settings.stop_token_ids, end), "logprobs": None}
+            update={
+                "stop_token_ids": (*settings.stop_token_ids, end),
+                "logprobs": None,
+                "min_new_tokens": 0,  # this and the next are asked of the answer
+                "ignore_eos": False,
+            }
         )
         reader = Detokenizer(self.tokenizer, skip_special_tokens=False)
         shown = 0

@@ -102,6 +102,14 @@ def test_the_limit_is_for_both_runs(bot: Any, monkeypatch: pytest.MonkeyPatch) -
     assert (done.finish_reason, done.usage.completion_tokens) == ("length", size + 2)
 
 
+def test_the_thoughts_may_be_short(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A least length, and going on after the end, are asked of the answer."""
+    asked = {"min_new_tokens": 50, "ignore_eos": True}
+    _, _, _, script = run(bot, monkeypatch, THOUGHTS, " It is 2.", **asked)
+    found = [(one.min_new_tokens, one.ignore_eos) for one in script.settings]
+    assert found == [(0, False), (50, True)]
+
+
 def test_results_that_fill_the_context_end_it(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model is not run on more than it has positions for."""
     monkeypatch.setattr(plugin_turn, "run_tool", lambda *_: "1" * 500)
