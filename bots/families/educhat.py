@@ -60,3 +60,9 @@ class EduChatBot(TransformersChatBot):
         system = _SYSTEM.format(*states) if turns.system is None else turns.system
         said = "".join(f"<|prompter|>{q}</s><|assistant|>{a}</s>" for q, a in turns.history)
         return f"<|system|>{system}</s>{said}<|prompter|>{turns.question}</s><|assistant|>"
+
+    def process_response(self, text: str) -> str:
+        """Without tags that enclose no thoughts; as special tokens they would not be seen."""
+        for tag in self.reasoning_tags:
+            text = text.replace(tag, "")
+        return text

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from bots.events import Delta, Message, Step
 from tests.bots.families.conftest import WithTokenizer
 
@@ -24,14 +26,27 @@ def test_more_are_dropped_until_the_answer_fits(with_tokenizer: WithTokenizer) -
     assert prepared.prompt_tokens + 1800 <= 2048
 
 
+@pytest.mark.parametrize(
+    ("said", "thoughts", "answer"),
+    [
+        (["<|inner_thoughts|>", "think", "<eot>", "answer"], "think", "answer"),
+        (["<|inner_thoughts|>", "cut sh"], "cut sh", ""),
+        (["an", "<eot>", "swer"], "", "answer"),
+        (["an", "<|inner_thoughts|>", "swer"], "", "answer"),
+        (["<|inner_thoughts|>", "think", "<eot>", "an", "<eot>", "swer"], "think", "answer"),
+    ],
+)
 def test_thoughts_are_apart_from_the_answer(
-    with_tokenizer: WithTokenizer, monkeypatch: Any
+    with_tokenizer: WithTokenizer,
+    monkeypatch: Any,
+    said: list[str],
+    thoughts: str,
+    answer: str,
 ) -> None:
-    """Whatever the mode; the tags are in neither."""
+    """Whatever the mode; the tags are in neither, not even where they belong to nothing."""
     bot = with_tokenizer("educhat", "llama")
-    said = ["<|inner_thoughts|>", "think", "<eot>", "answer"]
     monkeypatch.setattr(bot, "generate", lambda *_: (Step(one) for one in said))
     monkeypatch.setattr(bot, "get_response", lambda step, _: step.text)
     events = [one for one in bot.chat(TURNS[:1]) if isinstance(one, Delta)]
-    assert "".join(one.reasoning for one in events) == "think"
-    assert "".join(one.text for one in events) == "answer"
+    assert "".join(one.reasoning for one in events) == thoughts
+    assert "".join(one.text for one in events) == answer
