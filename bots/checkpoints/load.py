@@ -137,7 +137,10 @@ class Checkpoint:
         else:
             where = None
             tensors = state_dict(
-                shards, unpacked(shards.names, self.quantised), self.native.targets
+                shards,
+                unpacked(shards.names, self.quantised),
+                self.native.targets,
+                self._tied() if placement.get("offload_folder") else None,
             )
             self.native.config.__dict__.pop("quantization_config", None)
         model, info = self.native.model_class.from_pretrained(
@@ -153,6 +156,12 @@ class Checkpoint:
         if where is None and (self.folder / "generation_config.json").is_file():
             model.generation_config = GenerationConfig.from_pretrained(self.folder)
         return model.eval()
+
+    def _tied(self) -> Mapping[str, str]:
+        """Tensors that are another one by a second name, under which accelerate looks for them on
+        disk."""
+        tied = getattr(self.native.config, "tie_word_embeddings", False)
+        return self.native.model_class._tied_weights_keys or {} if tied else {}
 
     def _as_it_is(self, shards: Shards) -> bool:
         """Whether transformers reads the folder best by itself: safetensors of a class it has."""

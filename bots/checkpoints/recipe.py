@@ -46,11 +46,17 @@ class Lazy:
         return self._recipe.make(*tensors)[index]
 
 
-def state_dict(shards: Shards, stored: Mapping[str, Recipe], targets: Targets) -> dict[str, Lazy]:
+def state_dict(
+    shards: Shards,
+    stored: Mapping[str, Recipe],
+    targets: Targets,
+    tied: Mapping[str, str] | None = None,
+) -> dict[str, Lazy]:
     """The native model's state dict, each tensor made when it is asked for.
 
     `stored` are the checkpoint's tensors as the format knows them (a quantised one is several
-    tensors in the files). Raises LoadError that lists the tensors which no rule knows.
+    tensors in the files). `tied` names those that are made as another one where the files do not
+    have them. Raises LoadError that lists the tensors which no rule knows.
     """
     recipes: dict[str, Recipe] = {}
     unknown: list[str] = []
@@ -63,6 +69,9 @@ def state_dict(shards: Shards, stored: Mapping[str, Recipe], targets: Targets) -
             recipes[target] = Recipe(source.sources, _after(source.make, make))
     if unknown:
         raise LoadError(f"The checkpoint has tensors that its model does not: {listed(unknown)}.")
+    for name, same in (tied or {}).items():
+        if same in recipes:
+            recipes.setdefault(name, recipes[same])
     shards.expect(Counter(name for recipe in recipes.values() for name in recipe.sources))
     return {name: Lazy(shards, recipe) for name, recipe in recipes.items()}
 

@@ -1,5 +1,6 @@
 """Where the parts of a model go: GPUs by number, memory limits, offloading to disk."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,20 @@ def test_what_does_not_fit_goes_to_disk_and_computes_the_same(name: str, tmp_pat
     assert (logits - case.logits).abs().max() <= tolerance(name)
     place.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_tied_tensor_is_found_on_disk_by_both_its_names(tmp_path: Path) -> None:
+    """Files that hold it once: Firefly's head is its embedding."""
+    checkpoint = Checkpoint(GOLDEN / "firefly")
+    with closing(
+        placed(devices="cpu", dtype="float32", max_memory="cpu=1KB", offload_folder=str(tmp_path))
+    ) as place:
+        model = checkpoint.load(**place.options(checkpoint.native.config))
+        assert set(model.hf_device_map.values()) == {"disk"}
+        case = cases("firefly")[0]
+        with torch.inference_mode():
+            logits = model(input_ids=case.ids).logits
+    assert (logits - case.logits).abs().max() <= tolerance("firefly")
 
 
 def test_an_offload_folder_that_cannot_be(tmp_path: Path) -> None:
