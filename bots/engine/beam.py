@@ -18,6 +18,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from bots.engine.device import input_device
 from bots.engine.rope import forget_lengths
 from bots.engine.sampler import COLDEST, CountPenalty, Finite
 from bots.events import Step
@@ -104,7 +105,7 @@ class _Work:
 
     def __init__(self, model: Any, prompt: Sequence[int], settings: Any, finite: bool) -> None:
         self._model, self._settings, self._finite = model, settings, finite
-        self._ids = torch.tensor([prompt], device=model.get_input_embeddings().weight.device)
+        self._ids = torch.tensor([prompt], device=input_device(model))
         # An encoder's prompt is not among the ids that are continued; a start token is.
         self._start = 1 if model.config.is_encoder_decoder else len(prompt)
         self.ends = [] if settings.ignore_eos else list(settings.stop_token_ids)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from bots.engine.device import input_device
 from bots.engine.rope import forget_lengths, prefill_in_one
 from bots.engine.sampler import Scored, score
 
@@ -25,7 +26,7 @@ class Causal:
     """
 
     def __init__(self, model: Any, prompt: Sequence[int], room: int) -> None:
-        device = model.get_input_embeddings().weight.device
+        device = input_device(model)
         self.ids = torch.empty(1, len(prompt) + room, dtype=torch.long, device=device)
         self.ids[0, : len(prompt)] = torch.tensor(prompt, device=device)
         self.start = len(prompt)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from bots.engine.device import input_device
 from bots.engine.sampler import Scored
 
 
@@ -13,7 +14,7 @@ class Seq2Seq:
     """As `Causal`, but `ids` [1, 1 + new tokens] are the decoder's own, from its start token on."""
 
     def __init__(self, model: Any, prompt: Sequence[int], room: int) -> None:
-        device = model.get_input_embeddings().weight.device
+        device = input_device(model)
         self.ids = torch.empty(1, 1 + room, dtype=torch.long, device=device)
         self.ids[0, 0] = _start_token(model)
         self.start = 1

@@ -1,0 +1,64 @@
+"""Answers of models of which all or a part stays on disk, through the worker's own loading."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bots.events import Delta, Message, Replace
+from bots.settings import BotConfig, BotSettings
+from bots.transformers_bot import TransformersChatBot
+from tests.golden_data import GOLDEN
+
+
+class PlainBot(TransformersChatBot):
+    """Takes token ids."""
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        return messages[-1].content
+
+
+def loaded(name: str, limit: str | None, folder: Path) -> PlainBot:
+    bot = PlainBot(
+        BotConfig(
+            str(GOLDEN / name),
+            devices="cpu",
+            dtype="float32",
+            max_memory=limit,
+            offload_folder=str(folder),
+        )
+    )
+    bot.load()
+    return bot
+
+
+def greedy(bot: PlainBot, name: str, beams: int) -> tuple[int, ...]:
+    prompt = [5, 60, 7, 100, 31, 8]
+    if name == "chatglm":
+        prompt += [bot.model.config.gmask_token_id, bot.model.config.bos_token_id]
+    settings = {"temperature": 0, "max_new_tokens": 4, "num_beams": beams, "ignore_eos": True}
+    ids: tuple[int, ...] = ()
+    for event in bot.run(bot.prepare_text(prompt, bot.Settings.parse(settings))):
+        if isinstance(event, Delta):
+            ids += event.token_ids
+        elif isinstance(event, Replace) and event.token_ids is not None:
+            ids = event.token_ids
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [(name, 0) for name in ("chatglm", "chatglm2", "firefly", "llama", "moss", "t5")]
+    + [("llama", 90)],
+)
+def test_a_model_on_disk_answers_as_from_memory(name: str, share: int, tmp_path: Path) -> None:
+    """With memory for that percentage of its weights, one token at a time and by beams."""
+    whole = loaded(name, None, tmp_path)
+    size = sum(one.numel() for one in whole.model.parameters()) * 4
+    limit = f"cpu={max(1, size * share // 100_000)}KB"
+    with closing(loaded(name, limit, tmp_path)) as bot:
+        where = {"cpu", "disk"} if share else {"disk"}
+        assert set((bot.info().device_map or {}).values()) == where
+        for beams in (1, 2):
+            assert greedy(bot, name, beams) == greedy(whole, name, beams) != ()
