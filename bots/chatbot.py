@@ -311,13 +311,13 @@ class ChatBot(ABC):
 
 
 def _drop_oldest(messages: list[Message]) -> bool:
-    """Remove the oldest exchange, never the system text nor the last question.
+    """Remove the oldest exchange, never a system text nor the last question.
 
     Returns whether there was one to remove.
     """
-    start = 1 if messages[0].role == "system" else 0
-    users = [i for i in range(start, len(messages)) if messages[i].role == "user"]
+    users = [i for i, message in enumerate(messages) if message.role == "user"]
     if len(users) < 2:
         return False
-    del messages[start : users[1]]
+    oldest = messages[: users[1]]
+    messages[: users[1]] = [message for message in oldest if message.role == "system"]
     return True

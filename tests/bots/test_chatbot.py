@@ -333,6 +333,17 @@ def test_only_the_newest_turns_are_kept_where_the_bot_says_so() -> None:
     assert (prepared.inputs.prompt, prepared.dropped_turns) == ("s|c|d|e", 2)
 
 
+def test_a_system_text_is_kept_wherever_it_stands() -> None:
+    class Brief(FedBot):
+        history_turns = 0
+
+    bot, more = Brief(), Message("system", "t")
+    first, answer, last = ask("a", "b", "c")
+    turns = [Message("system", "s"), first, more, answer, last]
+    prepared = bot.prepare(turns, bot.Settings(max_new_tokens=1))
+    assert (prepared.inputs.prompt, prepared.dropped_turns) == ("s|t|c", 2)
+
+
 def test_a_bot_has_stop_texts_of_its_own() -> None:
     class Marked(FedBot):
         stop_texts = ("User:",)
