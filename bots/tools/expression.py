@@ -119,7 +119,7 @@ def _expression(node: ast.expr, depth: int) -> Any:
     match node:
         case ast.Constant(value=bool()):
             raise ExpressionError("true and false are no numbers")
-        case ast.Constant(value=int() | float() as number) if math.isfinite(number):
+        case ast.Constant(value=int() | float() as number) if number != math.inf:
             return sympy.Rational(str(number))
         case ast.Name(id=name):
             return CONSTANTS[name] if name in CONSTANTS else _variable(name)

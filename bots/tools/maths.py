@@ -3,6 +3,7 @@
 Knows sympy; limits neither time nor memory, which `bots.tools.sandbox` does.
 """
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ def calculate(text: str) -> str:
 
     Raises ExpressionError.
     """
+    if "=" in unicodedata.normalize("NFKC", text):
+        raise ExpressionError("it takes no equation")
     found = parse(text)
     if len(found) != 1:
         raise ExpressionError("it takes one expression")

@@ -21,6 +21,9 @@ from bots.tools.maths import _exact, answer
         ("x+1", "error: x has no value"),
         ("1,2", "error: it takes one expression"),
         ("10^600", "error: the result is too long"),
+        (f"1{'0' * 400}1 - 1{'0' * 401}", "1"),
+        ("1+1=3", "error: it takes no equation"),
+        ("1+1＝", "error: it takes no equation"),
         ("log(0)", "error: the result is not a finite number"),
     ],
 )
