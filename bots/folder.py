@@ -21,7 +21,7 @@ def folder_family(folder: Path, family_of_id: Callable[[str], str | None]) -> st
     )
     names = [str(config.get("_name_or_path", "")), str(tokenizer.get("name_or_path", ""))]
     written = " ".join([*names, folder.resolve().name]).lower().replace("_", "-")
-    if adapter:
+    if adapter and not config:
         return next((family for name, family in _ADAPTERS.items() if name in written), "auto")
     match config.get("model_type"):
         case "moss":
@@ -40,6 +40,6 @@ _ADAPTERS = {"chinese-vicuna": "vicuna", "baize": "baize"}
 def _read(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}  # loading says what is wrong with it
     return found if isinstance(found, dict) else {}

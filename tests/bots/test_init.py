@@ -120,6 +120,11 @@ def test_a_folder_tells_its_family(checkpoint: str, family: str) -> None:
         ("baize-lora", {"adapter_config": {"r": 8}}, "baize"),
         ("copy", {"config": {"model_type": "llama"}}, "auto"),
         ("copy", {"config": ["no object"]}, "auto"),
+        (
+            "chinese-vicuna-merged",
+            {"config": {"model_type": "moss"}, "adapter_config": {"r": 8}},
+            "moss",
+        ),
         ("empty", {}, "auto"),
     ],
 )
@@ -132,6 +137,13 @@ def test_names_tell_apart_what_differs_in_nothing_else(
     for file, content in files.items():
         (folder / f"{file}.json").write_text(json.dumps(content))
     assert family_of(str(folder)) == family
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\ufeff{}", "NaN", "\udcff"])
+def test_a_config_that_is_no_json_tells_nothing(tmp_path: Path, text: str) -> None:
+    """Loading says what is wrong with it."""
+    (tmp_path / "config.json").write_text(text, "utf-8", "surrogateescape")
+    assert family_of(str(tmp_path)) == "auto"
 
 
 def test_an_unknown_type_names_the_nearest_and_all() -> None:
