@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
@@ -22,6 +23,16 @@ from bots.engine.device import input_device
 from bots.engine.rope import forget_lengths
 from bots.engine.sampler import COLDEST, CountPenalty, Finite
 from bots.events import Step
+
+_KNOWN = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
+_CHECKPOINTS = {
+    "transformers_version",
+    "bos_token_id",
+    "decoder_start_token_id",
+    "length_penalty",
+    "early_stopping",
+}
+"""What is the checkpoint's own: how its beams are compared, and how a decoder begins."""
 
 
 class _Watch(LogitsProcessor):  # type: ignore[misc]
@@ -137,9 +148,11 @@ class _Work:
         return chosen
 
     def _options(self) -> dict[str, Any]:
-        """Our settings by the names of `generate`; all are given, or it takes the checkpoint's."""
+        """Our settings by the names of `generate`, and nothing for whatever else it knows: what is
+        not given it takes from the checkpoint, which might ask for what `decode` does not do."""
         settings = self._settings
-        options = {
+        options = dict.fromkeys(_KNOWN - _CHECKPOINTS) | {
+            "use_cache": True,
             "num_beams": settings.num_beams,
             "num_return_sequences": 1,
             "max_new_tokens": settings.max_new_tokens,

@@ -71,6 +71,26 @@ def test_the_answer_is_that_of_generate(
     assert all(step.finish_reason is None for step in steps[:-1])
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"stop_strings": ["a"]},
+        {"num_beam_groups": 2, "diversity_penalty": 0.5},
+        {"guidance_scale": 2.0},
+        {"forced_eos_token_id": 9},
+        {"max_time": 0.0},
+    ],
+)
+def test_what_the_checkpoint_wishes_besides_is_not_done(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch, wish: dict[str, Any]
+) -> None:
+    """Nor does `decode` do it; some of it `generate` would refuse, or fetch code for."""
+    wanted = answer_of(run(tiny_model))
+    for name, value in wish.items():
+        monkeypatch.setattr(tiny_model.generation_config, name, value, raising=False)
+    assert answer_of(run(tiny_model)) == wanted
+
+
 def test_the_best_so_far_is_shown_each_step_and_replaced_when_another_is_better(t5: Any) -> None:
     steps = run(t5)
     assert len(steps) == 16
