@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from bots.chatbot import BotInfo, ChatBot, Inputs
-from bots.checkpoints.adapter import CONFIG, is_adapter, put_on
 from bots.checkpoints.load import Checkpoint, read_json
 from bots.checkpoints.placement import Placement
 from bots.checkpoints.reporting import is_out_of_memory, loading, progress_bar
-from bots.checkpoints.source import Source
+from bots.checkpoints.source import ADAPTER_CONFIG, Source
 from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
@@ -131,6 +130,8 @@ class TransformersChatBot(ChatBot):
                 **self._placement.options(self.checkpoint.native.config),
             )
             if self._adapter is not None:
+                from bots.checkpoints.adapter import put_on  # peft takes seconds to import
+
                 self.progress("adapter", None)
                 self.model = put_on(
                     self.model, self._adapter.whole(), merge=self.config.merge_adapter
@@ -155,7 +156,7 @@ class TransformersChatBot(ChatBot):
     def _told_apart(self, named: Source) -> tuple[Source | None, Source]:
         """The adapter, if one is named, and the model. Raises ConfigError when one lacks."""
         path, base = self.config.pretrained_path, self.config.base_model
-        if not is_adapter(named.small()):
+        if not named.is_adapter():
             if base:
                 raise ConfigError(
                     f"{path!r} is a whole model and no adapter, so it takes no --base-model.",
@@ -163,7 +164,7 @@ class TransformersChatBot(ChatBot):
                 )
             return None, named
         if not base:
-            trained_on = read_json(named.small() / CONFIG).get("base_model_name_or_path")
+            trained_on = read_json(named.small() / ADAPTER_CONFIG).get("base_model_name_or_path")
             raise ConfigError(
                 f"{path!r} is an adapter: name its base model with --base-model."
                 f" (It was trained on {trained_on!r}.)",

@@ -13,18 +13,13 @@ from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 
 from bots.checkpoints.load import read_json
 from bots.checkpoints.shards import Shards, listed
+from bots.checkpoints.source import ADAPTER_CONFIG
 from bots.errors import LoadError
 
-CONFIG = "adapter_config.json"
 _FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
 _OLD = {"enable_lora", "merge_weights"}
 ADAPTER = "default"
 """peft's own name for the only adapter."""
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter and no model of its own."""
-    return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
 
 
 def put_on(model: Any, folder: Path, *, merge: bool) -> Any:
@@ -53,7 +48,7 @@ def put_on(model: Any, folder: Path, *, merge: bool) -> Any:
 
 
 def _config(folder: Path) -> LoraConfig:
-    config = read_json(folder / CONFIG)
+    config = read_json(folder / ADAPTER_CONFIG)
     if config.get("peft_type") != "LORA":
         raise LoadError(
             f"The adapter is of the kind {config.get('peft_type')!r}; only LORA can be."

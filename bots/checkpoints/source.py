@@ -15,6 +15,8 @@ from bots.errors import ConfigError
 
 Progress = Callable[[str, float | None], None]
 
+ADAPTER_CONFIG = "adapter_config.json"
+
 _SMALL = ["*.json", "*.model", "*.txt", "*.jinja", "*.tiktoken"]
 _CODE = ["*.py"]
 _WEIGHTS = (
@@ -49,7 +51,7 @@ class Source:
         self._hub = {"revision": revision, "ignore_patterns": _OTHER, **options}
         self._small = _SMALL + (_CODE if code else [])
         folder = Path(self._path)
-        configs = ("config.json", "adapter_config.json", "tokenizer_config.json")
+        configs = ("config.json", ADAPTER_CONFIG, "tokenizer_config.json")
         if folder.is_dir() and not any((folder / name).is_file() for name in configs):
             raise ConfigError(
                 f"{path!r} is a folder without config.json, so it holds no model.", param=option
@@ -63,6 +65,11 @@ class Source:
         if self._path.startswith(builtin.PREFIX):
             return Path(builtin.resolve(self._path, self._progress))
         return self._fetch(self._small)
+
+    def is_adapter(self) -> bool:
+        """Whether it is an adapter and no model of its own."""
+        folder = self.small()
+        return (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file()
 
     def whole(self) -> Path:
         """The folder with the weights too, of the first kind that there is."""

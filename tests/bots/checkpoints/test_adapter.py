@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bots.checkpoints.adapter import is_adapter, put_on
+from bots.checkpoints.adapter import put_on
 from bots.checkpoints.load import Checkpoint
 from bots.errors import LoadError
 from tests.golden_data import GOLDEN, cases, tolerance
@@ -65,11 +65,6 @@ def test_the_layouts(
     with torch.inference_mode():
         logits = model(input_ids=case.ids).logits
     assert (logits - case.logits).abs().max() <= tolerance(NAME)
-
-
-def test_an_adapter_is_told_from_a_model() -> None:
-    assert is_adapter(GOLDEN / NAME)
-    assert not is_adapter(GOLDEN / "llama")
 
 
 def refused(folder: Path, words: str, model: Any = None) -> None:

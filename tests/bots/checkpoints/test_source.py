@@ -7,6 +7,7 @@ import pytest
 
 from bots.checkpoints.source import Source
 from bots.errors import ConfigError
+from tests.golden_data import GOLDEN
 
 FILES = {
     "config.json",
@@ -85,6 +86,11 @@ def test_a_local_folder_is_itself(make_hub: Any, tmp_path: Path) -> None:
     local = source(str(tmp_path))
     assert (local.small(), local.whole(), local.revision()) == (tmp_path, tmp_path, None)
     assert not hub.asked
+
+
+def test_an_adapter_is_told_from_a_model() -> None:
+    assert source(str(GOLDEN / "chinese_vicuna_lora")).is_adapter()
+    assert not source(str(GOLDEN / "llama")).is_adapter()
 
 
 def test_a_folder_without_a_model_names_its_option(tmp_path: Path) -> None:
