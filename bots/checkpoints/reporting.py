@@ -39,7 +39,10 @@ def loading(what: str, path: str, progress: Progress) -> Iterator[None]:
     try:
         yield
     except LoadError as error:
-        told = f"Cannot load the {what} of {path!r}: {error.message}"
+        begun = f"Cannot load the {what} of "
+        told = error.message
+        if not told.startswith(begun):
+            told = f"{begun}{path!r}: {told}"
         raise LoadError(told, param=error.param) from error
     except _LOADING_FAILS as error:
         if is_out_of_memory(error):
