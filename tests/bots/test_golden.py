@@ -111,7 +111,7 @@ def test_the_table_of_the_documentation(rows: Rows) -> None:
     """docs/models.md shows what was just compared; differences vary with the processor."""
     if set(rows) != set(NAMES):
         pytest.skip("not all checkpoints were compared")
-    head = "| checkpoint | family | class | largest difference of logits | allowed | greedy tokens |"
+    head = "| checkpoint | family | class | logits differ by | allowed | greedy tokens |"
     lines = [head, "|---|---|---|---|---|---|"]
     lines += [f"| `{name}` | {' | '.join(row)} |" for name, row in sorted(rows.items())]
     table = "\n".join(lines) + "\n"
