@@ -1,5 +1,7 @@
 """What a tool's process may use of the machine. Knows nothing of the tools."""
 
+from contextlib import suppress
+
 SECONDS = 8
 """Processor time."""
 
@@ -8,12 +10,18 @@ MEMORY = 1 << 30
 
 
 def limit() -> None:
-    """Set the limits for this process; on Windows, which has none of these, only time is limited,
-    by `bots.tools.sandbox`."""
+    """Set the limits for this process, as far as the system has them.
+
+    macOS refuses the one on memory, Windows has none; `bots.tools.sandbox` limits time anywhere.
+    """
     try:
         import resource
     except ModuleNotFoundError:
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for kind, most in (
+        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with suppress(ValueError):  # also where a lower one is set already
+            resource.setrlimit(kind, (most, most))
