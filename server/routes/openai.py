@@ -57,6 +57,14 @@ def allowed(params: dict[str, Any], worker: Worker) -> dict[str, Any]:
     return params
 
 
+def scored(count: int, worker: Worker) -> dict[str, Any]:
+    """The settings that give log-probabilities: those of tokens that are decoded one at a time.
+
+    A model may answer by beams unless told otherwise, which nobody can in this dialect.
+    """
+    return {"logprobs": count} | ({"num_beams": 1} if worker.supports("num_beams") else {})
+
+
 def finish(reason: FinishReason) -> str:
     """OpenAI has no word for a cancelled answer; it is one that stopped."""
     return "stop" if reason == "cancelled" else reason

@@ -18,6 +18,7 @@ from server.routes.openai import (
     answers_of,
     check_model,
     finish,
+    scored,
     usage_of,
 )
 from server.routes.openai_schema import (
@@ -52,7 +53,7 @@ async def chat_completions(
     if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
         raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
     if body.logprobs:
-        params["logprobs"] = body.top_logprobs or 0
+        params |= scored(body.top_logprobs or 0, worker)
     elif body.top_logprobs is not None:
         raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
     messages = [turn.to_message() for turn in body.messages]
@@ -114,9 +115,9 @@ async def _chat_frames(
                 continue
             delta = {"content": piece, "reasoning_content": answer.reasoning}
             delta = {name: text for name, text in delta.items() if text}
-            scored = body.logprobs and answer.logprobs
-            if delta or scored:
-                logprobs = _chat_logprobs(answer.logprobs).model_dump() if scored else None
+            news = body.logprobs and answer.logprobs
+            if delta or news:
+                logprobs = _chat_logprobs(answer.logprobs).model_dump() if news else None
                 yield chunk(delta, logprobs=logprobs)
             if answer.done:
                 yield chunk({}, finish(answer.done.finish_reason))

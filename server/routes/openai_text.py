@@ -19,6 +19,7 @@ from server.routes.openai import (
     answers_of,
     check_model,
     finish,
+    scored,
     usage_of,
 )
 from server.routes.openai_schema import (
@@ -63,7 +64,7 @@ async def completions(
         "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
     }
     if body.logprobs is not None:
-        params["logprobs"] = body.logprobs
+        params |= scored(body.logprobs, worker)
         if body.echo:
             params["prompt_logprobs"] = body.logprobs
     allowed(params, worker)
@@ -93,30 +94,30 @@ def _text_choice(
     and -1 says that there was none."""
     first = sent < 0
     echoed = prepared.inputs.prompt if body.echo and first else ""
-    scored = [*answer.prompt_logprobs, *answer.logprobs]
+    tokens = [*answer.prompt_logprobs, *answer.logprobs]
     ids = body.return_token_ids
     return TextChoice(
         index=index,
         text=echoed + answer.text,
-        logprobs=_text_logprobs(scored, max(sent, 0)) if body.logprobs is not None else None,
+        logprobs=_text_logprobs(tokens, max(sent, 0)) if body.logprobs is not None else None,
         finish_reason=finish(answer.done.finish_reason) if answer.done else None,
         token_ids=list(answer.token_ids) if ids else None,
         prompt_token_ids=prepared.inputs.token_ids if ids and first else None,
     )
 
 
-def _text_logprobs(scored: list[TokenLogprob], at: int) -> TextLogprobs:
+def _text_logprobs(tokens: list[TokenLogprob], at: int) -> TextLogprobs:
     """The lists of OpenAI's format; `at` characters were scored before."""
     offsets = []
-    for item in scored:
+    for item in tokens:
         offsets.append(at)
         at += len(item.text)
     return TextLogprobs(
-        tokens=[item.text for item in scored],
-        token_logprobs=[item.logprob for item in scored],
+        tokens=[item.text for item in tokens],
+        token_logprobs=[item.logprob for item in tokens],
         top_logprobs=[
             None if item.logprob is None else {one.text: one.logprob for one in item.top}
-            for item in scored
+            for item in tokens
         ],
         text_offset=offsets,
     )

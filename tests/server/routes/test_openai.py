@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from bots.chatbot import ChatBot, Inputs
+from bots.errors import InvalidRequest
 from bots.events import Message, Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
@@ -84,6 +85,20 @@ class Undecided(Letters):
         yield Step(token_ids=(102,), finish_reason="stop")
 
 
+class Either(Letters):
+    """Answers by beams, which have no log-probabilities, unless told otherwise."""
+
+    class Settings(Letters.Settings):
+        """With beams."""
+
+        num_beams: int = control(4, "number", "Beams", "How many.")
+
+    def check(self, settings: BotSettings) -> None:
+        assert isinstance(settings, Either.Settings)
+        if settings.num_beams > 1 and settings.logprobs is not None:
+            raise InvalidRequest("logprobs: not by beams.", param="logprobs")
+
+
 @pytest.fixture
 def letters(make_client: MakeClient) -> TestClient:
     return make_client(Letters(), name="letters")
@@ -152,6 +167,14 @@ def test_parts_of_text_and_developer_messages_are_understood(letters: TestClient
     reply = letters.post("/v1/chat/completions", json=chat(messages=messages, stop="d"))
     assert reply.json()["choices"][0]["message"]["content"] == "bc"
     assert reply.json()["choices"][0]["finish_reason"] == "stop"
+
+
+def test_logprobs_are_had_of_a_model_that_answers_by_beams(make_client: MakeClient) -> None:
+    """No field of this dialect says how many beams."""
+    client = make_client(Either())
+    told = client.post("/v1/chat/completions", json=chat(logprobs=True)).json()
+    assert len(told["choices"][0]["logprobs"]["content"]) == 3
+    assert complete(client, prompt="xa", echo=True, logprobs=1)["choices"][0]["logprobs"]
 
 
 @pytest.mark.parametrize(
