@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from bots.chatbot import BotInfo
-from bots.echo_bot import EchoBot
+from bots.echo_bot import EchoBot, EchoSettings
 from bots.events import Message
 from bots.settings import BotSettings
 from tests.server.conftest import MakeClient
@@ -151,7 +151,7 @@ def test_educhat_s_own_path_is_the_same(client: TestClient) -> None:
 class Moody(EchoBot):
     """Has modes, and says which one it is asked in."""
 
-    class Settings(EchoBot.Settings):
+    class Settings(EchoSettings):
         """EchoBot's, and modes."""
 
         mode: str = "openQA"
