@@ -21,7 +21,7 @@ from transformers import (
 
 from bots.engine.device import input_device
 from bots.engine.rope import forget_lengths
-from bots.engine.sampler import COLDEST, CountPenalty, Finite
+from bots.engine.sampler import COLDEST, MOST, CountPenalty, Finite
 from bots.events import Step
 
 _KNOWN = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -144,7 +144,8 @@ class _Work:
         if presence or frequency:
             chosen.append(CountPenalty(presence, frequency, self._start))
         if self._finite:
-            chosen.append(Finite())
+            # These are log-probabilities, and one NaN makes all of a hypothesis NaN: let it lose.
+            chosen.append(Finite(nan=-MOST))
         return chosen
 
     def _options(self) -> dict[str, Any]:

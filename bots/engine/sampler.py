@@ -25,6 +25,9 @@ COLDEST = 1e-4
 """Below this temperature the best token is taken: dividing logits by less would overflow."""
 
 
+MOST: float = torch.finfo(torch.float16).max
+
+
 Scored = tuple[float, list[tuple[int, float]]]
 """A token's log-probability, and the most probable (id, log-probability) at its position."""
 
@@ -46,12 +49,14 @@ class CountPenalty(LogitsProcessor):  # type: ignore[misc]
 
 class Finite(LogitsProcessor):  # type: ignore[misc]
     """Replaces what is no finite number, which half precision may give, by what is safe to divide
-    by a temperature: 0 for NaN, float16's largest for the infinite."""
+    by a temperature: `nan` for NaN, float16's largest for the infinite."""
+
+    def __init__(self, nan: float = 0.0) -> None:
+        self._nan = nan
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` [rows, vocabulary]."""
-        most = torch.finfo(torch.float16).max
-        return torch.nan_to_num(scores, nan=0.0, posinf=most, neginf=-most)
+        return torch.nan_to_num(scores, nan=self._nan, posinf=MOST, neginf=-MOST)
 
 
 class Sampler:

@@ -40,11 +40,11 @@ def answer_of(steps: list[Step]) -> list[int]:
 
 def generated(model: Any, start: int, end: int | None, **options: Any) -> list[int]:
     ids = torch.tensor([PROMPT])
+    options = {"num_beams": 4} | options
     out = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=16,
-        num_beams=4,
         eos_token_id=end,
         pad_token_id=0,
         **options,
@@ -152,6 +152,27 @@ def test_logits_that_are_no_numbers_can_be_replaced(
     monkeypatch.setattr(type(tiny_model), "forward", broken)
     steps = list(beam(tiny_model, PROMPT, parsed(temperature=1), threading.Event(), finite=True))
     assert len(answer_of(steps)) == 16
+
+
+def test_a_hypothesis_whose_logits_are_no_numbers_loses(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all but the best broken at each step, what is left is a greedy search."""
+    forward = type(tiny_model).forward
+    greedy = generated(tiny_model, len(PROMPT), None, do_sample=False, num_beams=1)
+
+    def broken(self: Any, *arguments: Any, **inputs: Any) -> Any:
+        output = forward(self, *arguments, **inputs)
+        output.logits[1:, :, 7] = torch.nan
+        return output
+
+    monkeypatch.setattr(type(tiny_model), "forward", broken)
+    assert answer_of(list(beam(tiny_model, PROMPT, parsed(), never(), finite=True))) == greedy
+
+
+def never() -> threading.Event:
+    """A stop that does not come."""
+    return threading.Event()
 
 
 def threads() -> list[str]:
