@@ -24,9 +24,8 @@ from bots.sampling import SamplingSettings
 COLDEST = 1e-4
 """Below this temperature the best token is taken: dividing logits by less would overflow."""
 
-
 MOST: float = torch.finfo(torch.float16).max
-
+"""What takes the place of the infinite."""
 
 Scored = tuple[float, list[tuple[int, float]]]
 """A token's log-probability, and the most probable (id, log-probability) at its position."""
@@ -107,7 +106,7 @@ def _penalties(
     if size := getattr(settings, "no_repeat_ngram_size", 0):
         chosen.append(NoRepeatNGramLogitsProcessor(size))
     least, ends = getattr(settings, "min_new_tokens", 0), getattr(settings, "stop_token_ids", ())
-    if least and ends:
+    if least and ends and not settings.ignore_eos:
         chosen.append(
             MinNewTokensLengthLogitsProcessor(prompt_tokens, least, list(ends), device=str(device))
         )

@@ -95,6 +95,12 @@ def test_an_answer_does_not_end_before_its_least_length(tiny_model: Any) -> None
     assert ids_of(tokens) == generated(tiny_model, do_sample=False, min_new_tokens=6, end=end)
 
 
+def test_a_least_length_forbids_nothing_where_ends_are_ignored(tiny_model: Any) -> None:
+    whole = ids_of(run(tiny_model))
+    tokens = run(tiny_model, stop_token_ids=(whole[1],), ignore_eos=True, min_new_tokens=6)
+    assert ids_of(tokens) == whole
+
+
 def test_logits_that_are_no_numbers_can_be_replaced(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
