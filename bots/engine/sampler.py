@@ -24,6 +24,9 @@ from bots.sampling import SamplingSettings
 COLDEST = 1e-4
 """Below this temperature the best token is taken: dividing logits by less would overflow."""
 
+LEAST = -9999.0
+"""The log-probability that OpenAI's API gives for what is next to impossible."""
+
 MOST: float = torch.finfo(torch.float16).max
 """What takes the place of the infinite."""
 
@@ -130,8 +133,11 @@ def _filters(settings: SamplingSettings) -> LogitsProcessorList:
 
 
 def score(logits: torch.Tensor, token: int, count: int) -> Scored:
-    """What `token` and the `count` best have at a position of which these are the logits."""
-    logprobs = torch.log_softmax(logits, dim=-1)
+    """What `token` and the `count` best have at a position of which these are the logits.
+
+    No log-probability is below `LEAST`, nor NaN: JSON could not carry it.
+    """
+    logprobs = torch.log_softmax(logits, dim=-1).nan_to_num(nan=LEAST).clamp(min=LEAST)
     return float(logprobs[token]), top_logprobs(logprobs, count)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from bots.engine.sampler import CountPenalty, Sampler, top_logprobs
+from bots.engine.sampler import CountPenalty, Sampler, score, top_logprobs
 from bots.sampling import SamplingSettings
 
 LOGITS = torch.tensor([[4.0, 3.0, 2.0, 1.0, 0.0]])
@@ -58,3 +58,11 @@ def test_logits_are_not_changed_in_place() -> None:
 def test_the_best_tokens_come_first() -> None:
     assert top_logprobs(LOGITS[0], 2) == [(0, 4.0), (1, 3.0)]
     assert len(top_logprobs(LOGITS[0], 20)) == 5
+
+
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf, -torch.inf])
+def test_log_probabilities_are_finite_whatever_the_logits(odd: float) -> None:
+    """JSON has no other numbers; −9999 is OpenAI's for "next to impossible"."""
+    own, best = score(torch.tensor([odd, 1.0, 0.0]), 0, 3)
+    assert own == -9999.0
+    assert all(-9999.0 <= logprob <= 0 for _, logprob in best)
