@@ -11,6 +11,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bots.modeling.chatglm_config import ChatGLMConfig
 
+RESIDUAL = math.sqrt(2 * 28)
+"""√(2·layers) of ChatGLM-6B. The original computes with 28 layers however many a model has."""
+
 
 def eager_attention(
     module: nn.Module,
@@ -113,11 +116,10 @@ class ChatGLMMLP(nn.Module):
 
 
 class ChatGLMBlock(nn.Module):
-    """One layer. Its residual is the normalised input, times √(2·layers)."""
+    """One layer. Its residual is the normalised input, times `RESIDUAL`."""
 
     def __init__(self, config: ChatGLMConfig, layer: int) -> None:
         super().__init__()
-        self._alpha = math.sqrt(2 * config.num_layers)
         size, epsilon = config.hidden_size, config.layernorm_epsilon
         self.input_layernorm = nn.LayerNorm(size, eps=epsilon)
         self.attention = ChatGLMAttention(config, layer)
@@ -133,8 +135,8 @@ class ChatGLMBlock(nn.Module):
     ) -> torch.Tensor:
         """[batch, time, hidden] to the same."""
         states = self.input_layernorm(states)
-        states = self._alpha * states + self.attention(
+        states = RESIDUAL * states + self.attention(
             states, mask, table, past_key_values=past_key_values
         )
         states = self.post_attention_layernorm(states)
-        return self._alpha * states + self.mlp(states)
+        return RESIDUAL * states + self.mlp(states)

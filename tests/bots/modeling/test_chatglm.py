@@ -11,6 +11,7 @@ from transformers import DynamicCache
 
 from bots.modeling.chatglm import ChatGLMForConditionalGeneration
 from bots.modeling.chatglm_config import ChatGLMConfig
+from bots.modeling.chatglm_layers import ChatGLMBlock
 from tests.golden_data import GOLDEN, Case, cases, tolerance
 
 CASES = {case.name: case for case in cases("chatglm")}
@@ -225,3 +226,19 @@ def test_layers_on_disk(model: Any, tmp_path: Path) -> None:
     assert len(layers) == 28  # a layer is never split
     assert logits_of(placed, PROMPT).equal(logits_of(model, PROMPT))
     assert generated(placed, PROMPT, max_new_tokens=3) == generated(model, PROMPT, max_new_tokens=3)
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def test_the_residual_is_that_of_28_layers_also_in_a_model_of_two() -> None:
+    """So computes the original. A block whose other parts are 0 is its residual alone."""
+    block = ChatGLMBlock(ChatGLMConfig(hidden_size=16, num_attention_heads=2, num_layers=2), 0)
+    for part in (block.attention.dense, block.mlp.dense_4h_to_h):
+        for one in part.parameters():
+            one.zero_()
+    states = torch.randn(1, 3, 16)
+    table = (torch.ones(1, 3, 1, 2, 4), torch.zeros(1, 3, 1, 2, 4))
+    block.attention._config._attn_implementation = "eager"
+    out = block(states, None, table, past_key_values=None)
+    normal = torch.nn.functional.layer_norm(states, (16,), eps=1e-5)
+    wanted = 56**0.5 * torch.nn.functional.layer_norm(56**0.5 * normal, (16,), eps=1e-5)
+    assert (out - wanted).abs().max() < 1e-4
