@@ -73,7 +73,8 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "YeungNLP/firefly-2b6": "firefly",
     "microsoft/GODEL-v1_1-base-seq2seq": "godel",
     "microsoft/GODEL-v1_1-large-seq2seq": "godel",
-    "Facico/Chinese-Vicuna-lora-7b-*": "vicuna",
+    "Facico/Chinese-Vicuna-lora-7b-chat*": "vicuna",
+    "Facico/Chinese-Vicuna-lora-7b-*": "vicuna-instruct",
     "axyzdong/AMchat": "amchat",
     "internlm/internlm2-math-7b": "amchat",
     "internlm/internlm2-chat-7b": "amchat",
@@ -85,7 +86,9 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "lmsys/vicuna-13b-v1.1": "vicuna-v1.1",
     "lmsys/fastchat-t5-3b-v1.0": "fastchat-t5",
 }
-"""Model id → family, for models that are recognised without `--type`; `*` is any text."""
+"""Model id → family, for models that are recognised without `--type`.
+
+`*` is any text; the first that fits is taken."""
 
 ENTRY_POINT_GROUP = "chatzoo.bots"
 

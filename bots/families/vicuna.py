@@ -1,9 +1,11 @@
 """Chinese-Vicuna (https://github.com/Facico/Chinese-Vicuna): LoRA adapters on LLaMA-7B."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from bots.events import Message
+from bots.chatbot import Inputs
+from bots.events import Message, Step
 from bots.settings import BotSettings, control, with_defaults
 from bots.transformers_bot import TransformersChatBot, TransformersSettings
 from bots.turns import Turns
@@ -28,6 +30,13 @@ class VicunaSettings(TransformersSettings):
 
     prompt_type: Literal["chat", "instruct"] = control(
         "chat", "select", "Prompt type", "What the adapter was trained with."
+    )
+    do_sample: bool = control(
+        False,
+        "switch",
+        "Sample",
+        "Draw tokens by temperature; off takes the most probable, of all beams where there are"
+        " several.",
     )
     input: str = control(
         "",
@@ -69,6 +78,15 @@ class VicunaBot(TransformersChatBot):
         instruction = asked if said else turns.question
         extra = f"### Input:\n{settings.input}\n\n" if settings.input else ""
         return f"{intro}\n\n### Instruction:\n{instruction}\n\n{extra}### Response:"
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        """Greedy, sampling, beam search or beam sampling, as the original names its modes."""
+        assert isinstance(settings, VicunaSettings)
+        if not settings.do_sample:
+            settings = settings.model_copy(update={"temperature": 0.0})
+        return super().generate(inputs, settings, stop)
 
     def process_response(self, text: str) -> str:
         """Without white space around it."""

@@ -64,7 +64,8 @@ def test_every_family_can_be_loaded() -> None:
         ("owner/model", "AutoBot"),
         ("fnlp/moss-moon-003-sft", "MossBot"),
         ("fnlp/moss-moon-003-sft-plugin-int4", "MossPluginBot"),
-        ("Facico/Chinese-Vicuna-lora-7b-3epoch-belle-and-guanaco", "VicunaBot"),
+        ("Facico/Chinese-Vicuna-lora-7b-3epoch-belle-and-guanaco", "VicunaInstructBot"),
+        ("Facico/Chinese-Vicuna-lora-7b-chatv1", "VicunaBot"),
         ("Facico/something-else", "AutoBot"),
     ],
 )
