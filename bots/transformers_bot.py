@@ -20,6 +20,7 @@ from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
 from bots.engine.sampler import Scored
+from bots.engine.stop_texts import StopTexts
 from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
@@ -249,7 +250,11 @@ class TransformersChatBot(ChatBot):
         ids, finite = inputs.token_ids, self.finite_logits
         try:
             if settings.num_beams > 1:
-                yield from beam(self.model, ids, settings, stop, finite=finite)
+                texts = (*settings.stop, *self.stop_texts)
+                complete = StopTexts(
+                    self.tokenizer, texts, skip_special_tokens=self.skip_special_tokens
+                )
+                yield from beam(self.model, ids, settings, stop, finite=finite, complete=complete)
                 return
             for token in decode(self.model, ids, settings, stop, finite=finite):
                 yield self._step(token, ids)

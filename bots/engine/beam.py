@@ -6,7 +6,7 @@ sees the stop. Works for decoder-only and encoder-decoder models.
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,10 @@ _CHECKPOINTS = {
 """What is the checkpoint's own: how its beams are compared, and how a decoder begins."""
 
 
+Complete = Callable[[Sequence[int]], bool]
+"""Whether an answer of these ids has come to its end, other than by a stop token."""
+
+
 class _Watch(LogitsProcessor):  # type: ignore[misc]
     """Calls `tell` with the best hypothesis that still grows. Changes nothing."""
 
@@ -47,16 +51,18 @@ class _Watch(LogitsProcessor):  # type: ignore[misc]
         return scores
 
 
-class _Stopped(StoppingCriteria):  # type: ignore[misc]
-    """Ends all hypotheses once one of the events is set."""
+class _Ended(StoppingCriteria):  # type: ignore[misc]
+    """Ends all hypotheses once one of the events is set, and those that are `complete`."""
 
-    def __init__(self, *events: threading.Event) -> None:
-        self._events = events
+    def __init__(self, start: int, complete: Complete | None, *events: threading.Event) -> None:
+        self._start, self._complete, self._events = start, complete, events
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         """One flag for each of the rows of `input_ids`."""
-        stopped = any(event.is_set() for event in self._events)
-        return torch.full((len(input_ids),), stopped, device=input_ids.device)
+        ended = [any(event.is_set() for event in self._events)] * len(input_ids)
+        if self._complete is not None and not all(ended):
+            ended = [self._complete(ids) for ids in input_ids[:, self._start :].tolist()]
+        return torch.tensor(ended, device=input_ids.device)
 
 
 def beam(
@@ -66,12 +72,14 @@ def beam(
     stop: threading.Event,
     *,
     finite: bool = False,
+    complete: Complete | None = None,
 ) -> Iterator[Step]:
     """The answer to a prompt of token ids by `num_beams` hypotheses, of which the best is shown.
 
     `settings` is a `TransformersSettings`. A step has more ids of the answer, or is `whole` when
     another hypothesis became the best. The last one has the best of all, finished ones included.
-    At temperature 0 it is a search, else hypotheses are drawn. `finite` as for `decode`.
+    At temperature 0 it is a search, else hypotheses are drawn. `finite` as for `decode`. A
+    hypothesis that is `complete` grows no more, and is the answer if it is the best in the end.
     """
     if settings.max_new_tokens == 0:
         yield Step(finish_reason="length")
@@ -79,7 +87,7 @@ def beam(
     found: queue.SimpleQueue[list[int] | _End] = queue.SimpleQueue()
     closed = threading.Event()
     work = _Work(model, prompt, settings, finite)
-    watch = StoppingCriteriaList([_Stopped(stop, closed)])
+    watch = StoppingCriteriaList([_Ended(work.start, complete, stop, closed)])
     thread = threading.Thread(target=work.run, args=(found, watch), name="beam", daemon=True)
     thread.start()
     shown: list[int] = []
@@ -96,6 +104,7 @@ def beam(
     if not stop.is_set():
         ended = bool(best.ids) and best.ids[-1] in work.ends
         answer = best.ids[:-1] if ended else best.ids
+        ended = ended or (complete is not None and complete(answer))
         yield _step(shown, answer, finish_reason="stop" if ended else "length")
 
 
@@ -118,7 +127,7 @@ class _Work:
         self._model, self._settings, self._finite = model, settings, finite
         self._ids = torch.tensor([prompt], device=input_device(model))
         # An encoder's prompt is not among the ids that are continued; a start token is.
-        self._start = 1 if model.config.is_encoder_decoder else len(prompt)
+        self.start = 1 if model.config.is_encoder_decoder else len(prompt)
         self.ends = [] if settings.ignore_eos else list(settings.stop_token_ids)
 
     def run(self, found: Any, stopping: StoppingCriteriaList) -> None:
@@ -133,16 +142,16 @@ class _Work:
                     stopping_criteria=stopping,
                     **self._options(),
                 )
-            found.put(_End(output[0, self._start :].tolist()))
+            found.put(_End(output[0, self.start :].tolist()))
         except BaseException as error:  # noqa: BLE001 (the consumer raises it)
             found.put(_End([], error))
 
     def _processors(self, found: Any) -> LogitsProcessorList:
         """What `generate` has not itself; it puts these before temperature and filters."""
-        chosen = LogitsProcessorList([_Watch(found.put, self._start)])
+        chosen = LogitsProcessorList([_Watch(found.put, self.start)])
         presence, frequency = self._settings.presence_penalty, self._settings.frequency_penalty
         if presence or frequency:
-            chosen.append(CountPenalty(presence, frequency, self._start))
+            chosen.append(CountPenalty(presence, frequency, self.start))
         if self._finite:
             # These are log-probabilities, and one NaN makes all of a hypothesis NaN: let it lose.
             chosen.append(Finite(nan=-MOST))

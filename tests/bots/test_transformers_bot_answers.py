@@ -68,6 +68,34 @@ def test_beams_stream_and_end_with_the_best(bot: TaggedBot) -> None:
     assert (events[-1].finish_reason, events[-1].usage.completion_tokens) == ("length", 12)
 
 
+@pytest.mark.parametrize(("stop", "met"), [("o", True), ("e", False)])
+def test_a_stop_text_ends_one_hypothesis_not_the_search(
+    bot: TaggedBot, stop: str, met: bool
+) -> None:
+    """The answer is that of transformers' own search with this text, cut before it."""
+    prepared = bot.prepare(
+        ask("the fox"), bot.Settings.parse({**BEAMS, "num_beams": 4, "stop": [stop]})
+    )
+    prompt = prepared.inputs.token_ids or []
+    ids = bot.model.generate(
+        torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        do_sample=False,
+        num_beams=4,
+        max_new_tokens=12,
+        eos_token_id=None,
+        pad_token_id=0,
+        stop_strings=[stop],
+        tokenizer=bot.tokenizer,
+    )[0, len(prompt) :]
+    text, found, _ = bot.tokenizer.decode(ids, skip_special_tokens=True).partition(stop)
+    events = list(bot.run(prepared))
+    assert bool(found) == met
+    assert applied(events)[0].rstrip("\ufffd") == text.rstrip("\ufffd")
+    assert isinstance(events[-1], Done)
+    assert events[-1].finish_reason == ("stop" if met else "length")
+
+
 def never() -> threading.Event:
     """A stop that does not come."""
     return threading.Event()

@@ -103,6 +103,22 @@ def test_ends_can_be_ignored(t5: Any) -> None:
     assert answer_of(run(t5, stop_token_ids=(end,), ignore_eos=True)) == answer_of(run(t5))
 
 
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+def test_a_complete_hypothesis_grows_no_more_and_the_best_of_all_is_the_answer(
+    tiny_model: Any, t5: Any, kind: str
+) -> None:
+    """A token that completes is as one that ends, but is part of the answer."""
+    model = tiny_model if kind == "causal" else t5
+    met = []
+    for end in answer_of(run(model))[:5]:
+        ended = run(model, stop_token_ids=(end,))
+        steps = list(beam(model, PROMPT, parsed(), never(), complete=lambda ids: ids[-1] == end))  # noqa: B023
+        assert ended[-1].finish_reason == steps[-1].finish_reason
+        met.append(ended[-1].finish_reason == "stop")
+        assert answer_of(steps) == answer_of(ended) + [end] * met[-1]
+    assert any(met)
+
+
 @pytest.mark.parametrize(
     "options", [VICUNA, {"temperature": 1.0, "top_k": 1}, {"temperature": 1.5, "top_p": 1.0}]
 )
