@@ -15,6 +15,15 @@ from safetensors.torch import load_file
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(folder.name for folder in GOLDEN.iterdir())
+TYPES = {
+    "chinese_vicuna_lora": "vicuna",
+    "firefly": "firefly",
+    "llama": "educhat",
+    "llama_gptq": "educhat",
+    "t5": "godel",
+    "yayi": "yayi",
+}
+"""What must be given as `--type`; the others are recognised."""
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,10 @@ from bots import choose_bot
 from bots.events import Delta
 from bots.settings import BotConfig
 from bots.transformers_bot import TransformersChatBot
-from tests.golden_data import GOLDEN, NAMES, Case, cases, tolerance
+from tests.golden_data import GOLDEN, NAMES, TYPES, Case, cases, tolerance
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- /table -->)", re.S)
-TYPES = {
-    "chinese_vicuna_lora": "vicuna",
-    "firefly": "firefly",
-    "llama": "educhat",
-    "llama_gptq": "educhat",
-    "t5": "godel",
-    "yayi": "yayi",
-}
-"""What must be given as `--type`; the others are recognised."""
 
 Rows = dict[str, tuple[str, str, str]]
 
@@ -126,4 +117,3 @@ def test_the_table_of_the_documentation(rows: Rows) -> None:
 
 def _without_measures(table: str) -> str:
     return re.sub(r"\d\.\de[-+]\d+", "", table)
-

@@ -16,17 +16,9 @@ from starlette.testclient import TestClient
 from bots import choose_bot
 from server.app import create_app
 from server.config import load_config
-from tests.golden_data import GOLDEN, NAMES
+from tests.golden_data import GOLDEN, NAMES, TYPES
 from tests.support import eventually
 
-TYPES = {
-    "chinese_vicuna_lora": "vicuna",
-    "firefly": "firefly",
-    "llama": "educhat",
-    "llama_gptq": "educhat",
-    "t5": "godel",
-    "yayi": "yayi",
-}
 SHORT = {"max_new_tokens": 8, "temperature": 0}
 LENGTHS = {"moss": "n_positions", "llama": "max_position_embeddings"}
 """Tiny models whose context is shorter than their family's own system text."""

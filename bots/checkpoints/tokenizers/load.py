@@ -1,5 +1,6 @@
 """Which tokenizer reads which folder."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from bots.checkpoints.tokenizers.chatglm import (
 from bots.checkpoints.tokenizers.files import VOCABULARIES, failure, read_json, read_pieces
 from bots.checkpoints.tokenizers.pieces import LlamaPiecesTokenizer
 from bots.errors import LoadError
+
+_log = logging.getLogger(__name__)
 
 _MAX_REASON = 300
 _MISNAMED = "LLaMATokenizer"
@@ -113,6 +116,10 @@ def _auto(folder: Path, options: Mapping[str, Any]) -> Any:
         for name in _ALWAYS_PIECES:
             if (folder / name).is_file():
                 read_pieces(folder / name)
+    if options.get("trust_remote_code"):
+        code = read_json(folder / "tokenizer_config.json").get("auto_map")
+        if code:
+            _log.warning("running code of the tokenizer %s: %s", folder, code)
     return _told(AutoTokenizer, folder, {"trust_remote_code": False, **options})
 
 

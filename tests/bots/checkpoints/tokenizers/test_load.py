@@ -1,6 +1,7 @@
 """All tokenizers against what the originals made of the same texts, and wrong files."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,22 @@ def test_the_first_chatglm_had_other_ids(copied: Copy) -> None:
     folder = copied("chatglm")
     with pytest.raises(LoadError, match=r"bos_token_id 150004.*704.*different versions"):
         load_tokenizer(folder, config_of(folder) | {"bos_token_id": 150004})
+
+
+def test_code_of_a_tokenizer_is_named_where_it_may_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only with the option, and then the log says what."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "c"))
+    folder = shutil.copytree(GOLDEN / "firefly", tmp_path / "firefly")
+    path = folder / "tokenizer_config.json"
+    code = {"AutoTokenizer": [None, "odd.OddTokenizer"]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": code}))
+    (folder / "odd.py").write_text(
+        "from transformers import PreTrainedTokenizerFast\n"
+        "class OddTokenizer(PreTrainedTokenizerFast):\n    pass\n"
+    )
+    load_tokenizer(folder, {})
+    assert not caplog.text
+    load_tokenizer(folder, {}, trust_remote_code=True)
+    assert "odd.OddTokenizer" in caplog.text
