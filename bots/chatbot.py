@@ -55,6 +55,7 @@ class BotInfo:
     revision: str | None = None
     base_model: str | None = None
     adapter: Literal["merged", "separate"] | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +241,14 @@ class ChatBot(ABC):
         answer = AnswerEvents(self._answer_text(prepared))
         text = answer.text
         usage: Usage | None = None
+        cached = 0
         reason: FinishReason | None = None
         try:
             yield Start(prepared.prompt_tokens, prepared.dropped_turns)
             with closing(self._steps(inputs, settings, stop)) as steps:
                 for step in steps:
                     usage, reason = step.usage or usage, step.finish_reason or reason
+                    cached += step.cached_tokens
                     if step.prompt_logprobs is not None:
                         yield PromptScored(step.prompt_logprobs)
                     yield from answer.feed(step, self.get_response(step, inputs))
@@ -259,7 +262,7 @@ class ChatBot(ABC):
                 reason = "cancelled" if stop.is_set() else "length" if full else "stop"
         finally:
             stop.set()
-        yield Done(reason, usage or Usage(prepared.prompt_tokens, answer.tokens))
+        yield Done(reason, usage or Usage(prepared.prompt_tokens, answer.tokens, cached))
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ class Step:
 
     A bot that has tokens gives `token_ids` and lets `get_response` decode them; a bot that has
     text gives `text`. `finish_reason` belongs to the last step, `usage` overrides what `chat()`
-    counts itself, `prompt_logprobs` comes once, before the first new token.
+    counts itself, `prompt_logprobs` and `cached_tokens` come once, before the first new token.
 
     With `whole`, the step's `token_ids` or `text` are the whole answer so far, in place of those
     of all earlier steps: a beam search that changed its mind. Such a step has no `logprobs`, and
@@ -72,6 +72,7 @@ class Step:
     prompt_logprobs: tuple[TokenLogprob, ...] | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    cached_tokens: int = 0
     whole: bool = False
 
 

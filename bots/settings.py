@@ -32,6 +32,7 @@ class BotConfig:
     `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
     the adapter to its weights once instead of at each step.
     `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
+    `kv_memory`: what keys and values of running and earlier requests may take, "4GiB".
     `max_running`: how many requests will run at once; a bot with slots makes that many.
     `threads`: CPU threads to compute with; None leaves it to the library.
     """
@@ -45,6 +46,7 @@ class BotConfig:
     dtype: str = "auto"
     max_memory: str | None = None
     offload_folder: str | None = None
+    kv_memory: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
     max_running: int | None = None

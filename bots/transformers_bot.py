@@ -7,24 +7,35 @@ pickled weights are read with `weights_only`.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.checkpoints.load import Checkpoint, read_json
-from bots.checkpoints.placement import Placement
+from bots.checkpoints.placement import Placement, parse_size
 from bots.checkpoints.reporting import is_out_of_memory, loading, progress_bar
 from bots.checkpoints.source import ADAPTER_CONFIG, Source
 from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
+from bots.engine.device import free_memory
+from bots.engine.engine import Engine
+from bots.engine.linear import pack
+from bots.engine.packed import Packed
 from bots.engine.sampler import Scored
 from bots.engine.stop_texts import StopTexts
 from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
+
+MAX_RUNNING = 16
+"""Requests that are decoded together, unless the operator says otherwise."""
+
+KV_SHARE = 0.25
+"""What keys and values may take of the memory that is free once the model is loaded."""
 
 
 class TransformersSettings(SamplingSettings):
@@ -92,6 +103,7 @@ class TransformersChatBot(ChatBot):
     _base: Source
     _adapter: Source | None = None
     _placement: Placement | None = None
+    _engine: Engine | None = None
 
     # -- loading ---------------------------------------------------------------------------------
 
@@ -137,9 +149,24 @@ class TransformersChatBot(ChatBot):
                 self.model = put_on(
                     self.model, self._adapter.whole(), merge=self.config.merge_adapter
                 )
+            self._start_engine()
+
+    def _start_engine(self) -> None:
+        """Decode requests together where the model can be run so; else one after another."""
+        pack(self.model)
+        packed = Packed(self.model)
+        if not packed.fits():
+            return
+        self.max_running = self.config.max_running or MAX_RUNNING
+        own = parse_size(self.config.kv_memory, "kv-memory")
+        memory = own or int(free_memory(packed.device) * KV_SHARE)
+        self._engine = Engine(packed, memory, finite=self.finite_logits)
 
     def close(self) -> None:
-        """Remove what was put on disk."""
+        """End the engine, and remove what was put on disk."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
         if self._placement is not None:
             self._placement.close()
 
@@ -254,9 +281,16 @@ class TransformersChatBot(ChatBot):
                 complete = StopTexts(
                     self.tokenizer, texts, skip_special_tokens=self.skip_special_tokens
                 )
-                yield from beam(self.model, ids, settings, stop, finite=finite, complete=complete)
+                with self._engine.lock if self._engine else nullcontext():
+                    yield from beam(
+                        self.model, ids, settings, stop, finite=finite, complete=complete
+                    )
                 return
-            for token in decode(self.model, ids, settings, stop, finite=finite):
+            if self._engine is not None:
+                tokens = self._engine.decode(ids, settings, stop)
+            else:
+                tokens = decode(self.model, ids, settings, stop, finite=finite)
+            for token in tokens:
                 yield self._step(token, ids)
         except RuntimeError as error:
             if is_out_of_memory(error):
@@ -282,7 +316,11 @@ class TransformersChatBot(ChatBot):
             rest = zip(prompt[1:], token.prompt_scored, strict=True)
             scored = (first, *(_logprob(one, score, name) for one, score in rest))
         if token.token_id is None:
-            return Step(prompt_logprobs=scored, finish_reason=token.finish_reason)
+            return Step(
+                prompt_logprobs=scored,
+                finish_reason=token.finish_reason,
+                cached_tokens=token.cached,
+            )
         own = _logprob(token.token_id, token.scored, name) if token.scored else None
         return Step(
             token_ids=(token.token_id,),
@@ -312,6 +350,7 @@ class TransformersChatBot(ChatBot):
             revision=(self._adapter or self._base).revision(),
             base_model=self.config.base_model,
             adapter=how if self._adapter else None,
+            engine="one by one" if self._engine is None else "together",
         )
 
     def _context_length(self) -> int | None:

@@ -107,6 +107,10 @@ def serve(
     offload_folder: Annotated[
         str | None, flag("Where weights go that fit nowhere else. [default: the cache]", MODEL)
     ] = None,
+    kv_memory: Annotated[
+        str | None,
+        flag("For keys and values of requests, such as 4GiB. [default: a quarter free]", MODEL),
+    ] = None,
     revision: Annotated[str | None, flag("Branch, tag or commit on the hub.", MODEL)] = None,
     trust_remote_code: Annotated[
         bool | None,

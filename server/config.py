@@ -63,6 +63,7 @@ class WorkerConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_memory: str | None = None
     offload_folder: str | None = None
+    kv_memory: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
     threads: int | None = Field(None, ge=1, le=1024)
@@ -112,6 +113,7 @@ class WorkerConfig(BaseModel):
             dtype=self.dtype,
             max_memory=self.max_memory,
             offload_folder=self.offload_folder,
+            kv_memory=self.kv_memory,
             revision=self.revision,
             trust_remote_code=self.trust_remote_code,
             max_running=self.max_running,

@@ -222,6 +222,7 @@ class InfoResponse(BaseModel):
     revision: str | None
     base_model: str | None
     adapter: Literal["merged", "separate"] | None
+    engine: str | None
     version: str
     state: State
     progress: ProgressBody | None

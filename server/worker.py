@@ -210,6 +210,7 @@ class Worker:
             revision=facts.revision,
             base_model=facts.base_model,
             adapter=facts.adapter,
+            engine=facts.engine,
             version=package_version(),
             state=self.state,
             progress=self.progress,

@@ -118,13 +118,23 @@ def parse_memory(text: str | None) -> Memory:
     limits: Memory = {}
     for part in text.split(",") if text else ():
         found = re.fullmatch(r"\s*(\d+|cpu)\s*=\s*(\S+)\s*", part)
-        try:
-            if found is None:
-                raise ValueError
-            size = convert_file_size_to_int(found[2])
-        except ValueError:
+        if found is None:
             raise ConfigError(
                 f"max-memory: {part!r} is not of the form 0=20GiB or cpu=64GiB.", param="max-memory"
-            ) from None
+            )
+        size = parse_size(found[2], "max-memory")
         limits["cpu" if found[1] == "cpu" else int(found[1])] = size
     return limits
+
+
+def parse_size(text: str | None, option: str) -> int:
+    """`"4GiB"` → bytes, 0 for None. Raises ConfigError that names the option."""
+    if text is None:
+        return 0
+    try:
+        size: int = convert_file_size_to_int(text)
+    except ValueError:
+        raise ConfigError(
+            f"{option}: {text!r} is no size, such as 20GiB or 500MB.", param=option
+        ) from None
+    return size

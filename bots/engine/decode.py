@@ -18,12 +18,16 @@ from bots.events import FinishReason
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One step of decoding. `token_id` is None when there is only an ending to tell."""
+    """One step of decoding. `token_id` is None when there is only something else to tell.
+
+    `cached` comes once, before the first token: how many tokens of the prompt were known already.
+    """
 
     token_id: int | None = None
     scored: Scored | None = None
     prompt_scored: list[Scored] | None = None
     finish_reason: FinishReason | None = None
+    cached: int = 0
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]

@@ -1,7 +1,8 @@
-"""Where a model takes its tokens in."""
+"""Where a model takes its tokens in, and what room is there."""
 
 from typing import Any
 
+import psutil
 import torch
 
 
@@ -15,3 +16,11 @@ def input_device(model: Any) -> torch.device:
     where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
     found: torch.device = embedding.weight.device
     return found if where is None else torch.device(where)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device now."""
+    if device.type == "cuda":
+        free: int = torch.cuda.mem_get_info(device)[0]
+        return free
+    return int(psutil.virtual_memory().available)

@@ -213,7 +213,7 @@ def test_a_full_device_fails_one_request_only(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("bots.engine.causal._forward", full)
+        patched.setattr("bots.engine.packed.Packed.forward", full)
         with pytest.raises(OutOfMemory, match="not enough memory"):
             answer(bot, "x")
     assert answer(bot, "the fox")

@@ -46,7 +46,7 @@ def test_memory_is_that_of_the_chosen_gpus_within_the_limits() -> None:
 
 @pytest.mark.parametrize("wrong", ["cpu", "gpu=1GB", "0=1", "0=big", "cpu=1GB,", "cpu=-1GB"])
 def test_a_limit_that_is_none(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="not of the form"):
+    with pytest.raises(ConfigError, match=r"not of the form|is no size"):
         parse_memory(wrong)
 
 

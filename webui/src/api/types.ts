@@ -813,6 +813,8 @@ export interface components {
       base_model: string | null
       /** Adapter */
       adapter: ('merged' | 'separate') | null
+      /** Engine */
+      engine: string | null
       /** Version */
       version: string
       /**

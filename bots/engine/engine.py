@@ -1,0 +1,167 @@
+"""Decodes many requests together: each step is one pass of the model for all of them.
+
+Requests join and leave between any two steps. A prompt goes in by chunks, so that it does not hold
+up the tokens of others for long. What was computed for earlier requests is used again.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import torch
+
+from bots.engine.decode import Token
+from bots.engine.job import Job
+from bots.engine.packed import Packed
+from bots.engine.prefix import PrefixCache
+
+CHUNK = 256
+"""Tokens of prompts in a step where nobody waits for a token …"""
+CHUNK_BESIDE = 64
+"""… and where somebody does."""
+
+
+class Engine:
+    """One thread that runs `packed` for all requests. `memory` is for keys and values, in bytes.
+
+    `lock` is held during each step, so that whoever holds it has the model alone.
+    """
+
+    def __init__(self, packed: Packed, memory: int, *, finite: bool) -> None:
+        self.lock = threading.Lock()
+        self.prefixes = PrefixCache(memory)
+        self._packed = packed
+        self._memory, self._token_bytes = memory, packed.token_bytes
+        self._finite = finite
+        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self._waiting: list[Job] = []
+        self._running: list[Job] = []
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def decode(
+        self, prompt: Sequence[int], settings: Any, stop: threading.Event
+    ) -> Iterator[Token]:
+        """The answer to a prompt of token ids, token by token.
+
+        `settings` is a `TransformersSettings`. The log-probabilities are the model's own, before
+        penalties and temperature. A token that ends the answer is not part of it. Raises what the
+        model raised.
+        """
+        job = Job(prompt, settings, stop, self._packed.device, finite=self._finite)
+        self._inbox.put(job)
+        try:
+            while (token := job.out.get()) is not None:
+                if isinstance(token, Exception):
+                    raise token
+                yield token
+                if stop.is_set():
+                    return  # the engine may be a token ahead, which nobody is to see
+        finally:
+            job.left.set()
+
+    @property
+    def running(self) -> int:
+        """How many requests are at work or wait for memory."""
+        return len(self._running) + len(self._waiting)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that keys and values of running and earlier requests hold."""
+        return self.prefixes.nbytes + sum(
+            job.cache.nbytes for job in self._running if job.cache is not None
+        )
+
+    def close(self) -> None:
+        """End the thread; requests at work end as if they were stopped."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    # -- the engine's thread ---------------------------------------------------------------------
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def _run(self) -> None:
+        while self._receive():
+            for job in [job for job in (*self._running, *self._waiting) if job.over]:
+                self._end(job, None)
+            self._admit()
+            if self._running:
+                with self.lock:
+                    self._step()
+        for job in (*self._running, *self._waiting):
+            job.out.put(None)
+
+    def _receive(self) -> bool:
+        """Take in new requests; sleep while there is nothing to do. False is the end."""
+        try:
+            idle = not self._running and not self._waiting
+            while True:
+                job = self._inbox.get() if idle else self._inbox.get_nowait()
+                if job is None:
+                    return False
+                self._waiting.append(job)
+                idle = False
+        except Empty:
+            return True
+
+    def _admit(self) -> None:
+        """Let requests in, the first first, as far as the memory for all of their tokens goes."""
+        held = sum(len(job.ids) for job in self._running)
+        while self._waiting:
+            job = self._waiting[0]
+            held += len(job.ids)
+            if self._running and held * self._token_bytes > self._memory:
+                return
+            del self._waiting[0]
+            self._running.append(job)
+            known = (
+                None if job.scores_prompt else self.prefixes.take(job.ids[: job.prompt], job.prompt)
+            )
+            job.cache = known or self._packed.new_cache(job.prompt)
+            self.prefixes.shrink(self._memory - held * self._token_bytes)
+            if known:
+                job.out.put(Token(cached=known.length))
+
+    def _step(self) -> None:
+        busy = any(job.decoding for job in self._running)
+        left = CHUNK_BESIDE if busy else CHUNK
+        jobs, parts = [], []
+        for job in self._running:
+            if job.decoding or left > 0:
+                part = job.part(1 if job.decoding else left)
+                left -= 0 if job.decoding else len(part.ids)
+                jobs.append(job)
+                parts.append(part)
+        try:
+            logits = self._packed.forward(parts)
+        except Exception as error:  # noqa: BLE001 (ends requests, never the engine)
+            self._failed(error, jobs)
+            return
+        best = self._best(jobs, logits)
+        for job, rows, token in zip(jobs, logits, best, strict=True):
+            try:
+                if job.take(rows, token):
+                    self._end(job, None)
+            except Exception as error:  # noqa: BLE001 (the request is told)
+                self._end(job, error)
+
+    def _best(self, jobs: list[Job], logits: list[torch.Tensor]) -> list[int | None]:
+        """The most probable token of each request that wants no more than that, found at once."""
+        plain = [rows[-1] for job, rows in zip(jobs, logits, strict=True) if job.plain]
+        found = iter(torch.stack(plain).argmax(-1).tolist() if plain else ())
+        return [next(found) if job.plain else None for job in jobs]
+
+    def _failed(self, error: Exception, jobs: list[Job]) -> None:
+        """A full device costs the newest request; the others try again. Else all of the step."""
+        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        for job in jobs[-1:] if full else jobs:
+            job.cache = None
+            self._end(job, error)
+        self.prefixes.shrink(0 if full else self._memory)
+
+    def _end(self, job: Job, error: Exception | None) -> None:
+        (self._running if job in self._running else self._waiting).remove(job)
+        if job.cache is not None and error is None:
+            self.prefixes.put(job.ids[: job.cache.length], job.cache)
+        job.out.put(error)
