@@ -26,10 +26,13 @@ export interface Field {
   options: unknown[]
 }
 
+/** Modes and texts come first: a family's own settings, which a long list of numbers would hide. */
 export function fieldsOf(schema: ParamsSchema | null): Field[] {
-  return Object.entries(schema?.properties ?? {})
+  const fields = Object.entries(schema?.properties ?? {})
     .filter(([, property]) => property['x-control'] !== 'hidden')
     .map(([name, property]) => toField(name, property))
+  const isNumber = ({ control }: Field) => control === 'slider' || control === 'number'
+  return [...fields.filter((field) => !isNumber(field)), ...fields.filter(isNumber)]
 }
 
 function toField(name: string, property: ParamSchema): Field {

@@ -33,18 +33,18 @@ const schema: ParamsSchema = {
 const field = (name: string) => fieldsOf(schema).find((entry) => entry.name === name)!
 
 describe('fieldsOf', () => {
-  it('has a control for each property in its order, but none for hidden ones', () => {
+  it('has a control for each property but hidden ones, modes and texts before numbers', () => {
     expect(fieldsOf(schema).map(({ name, control }) => [name, control])).toEqual([
-      ['temperature', 'slider'],
-      ['top_p', 'slider'],
-      // A slider needs two ends.
-      ['max_new_tokens', 'number'],
-      ['seed', 'number'],
       ['mode', 'select'],
       ['beams', 'select'],
       ['think', 'switch'],
       ['note', 'text'],
       ['stop', 'text'],
+      ['temperature', 'slider'],
+      ['top_p', 'slider'],
+      // A slider needs two ends.
+      ['max_new_tokens', 'number'],
+      ['seed', 'number'],
     ])
   })
 
