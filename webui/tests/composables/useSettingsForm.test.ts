@@ -98,7 +98,7 @@ describe('useSettingsForm', () => {
       values,
       (next) => (values.value = next),
     )
-    const temperature = form.fields.value[0]!
+    const temperature = form.fields.value.find(({ name }) => name === 'temperature')!
     expect(form.valueOf(temperature)).toBe(0.7)
     form.set(temperature, '1.2')
     expect(values.value).toEqual({ temperature: 1.2 })
