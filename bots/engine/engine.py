@@ -6,6 +6,7 @@ up the tokens of others for long. What was computed for earlier requests is used
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from bots.engine.decode import Token
 from bots.engine.job import Job
-from bots.engine.packed import Packed
+from bots.engine.packed import KVCache, Packed
 from bots.engine.prefix import PrefixCache
 
 CHUNK = 256
@@ -37,6 +38,7 @@ class Engine:
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._waiting: list[Job] = []
         self._running: list[Job] = []
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -47,10 +49,12 @@ class Engine:
 
         `settings` is a `TransformersSettings`. The log-probabilities are the model's own, before
         penalties and temperature. A token that ends the answer is not part of it. Raises what the
-        model raised.
+        model raised, and RuntimeError when the engine is closed.
         """
         job = Job(prompt, settings, stop, self._packed.device, finite=self._finite)
         self._inbox.put(job)
+        if self._closed.is_set():
+            self._refuse()
         try:
             while (token := job.out.get()) is not None:
                 if isinstance(token, Exception):
@@ -78,19 +82,41 @@ class Engine:
         self._inbox.put(None)
         self._thread.join()
 
+    def _refuse(self) -> None:
+        """Answer what nobody takes in any more. From any thread."""
+        with suppress(Empty):
+            while True:
+                if (job := self._inbox.get_nowait()) is not None:
+                    job.out.put(RuntimeError("The engine is closed."))
+
     # -- the engine's thread ---------------------------------------------------------------------
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _run(self) -> None:
         while self._receive():
-            for job in [job for job in (*self._running, *self._waiting) if job.over]:
-                self._end(job, None)
-            self._admit()
-            if self._running:
-                with self.lock:
-                    self._step()
+            try:
+                self._round()
+            except Exception as error:  # noqa: BLE001 (a dead thread would keep all waiting)
+                self._give_up(error)
+        self._give_up(None)
+        self._closed.set()
+        self._refuse()
+
+    def _round(self) -> None:
+        for job in [job for job in (*self._running, *self._waiting) if job.over]:
+            self._end(job, None)
+        self._admit()
+        if self._running:
+            with self.lock:
+                self._step()
+
+    def _give_up(self, error: Exception | None) -> None:
+        """End all requests and forget everything."""
         for job in (*self._running, *self._waiting):
-            job.out.put(None)
+            job.cache = None
+            job.out.put(error)
+        self._running, self._waiting = [], []
+        self.prefixes = PrefixCache(self._memory)
 
     def _receive(self) -> bool:
         """Take in new requests; sleep while there is nothing to do. False is the end."""
@@ -115,13 +141,22 @@ class Engine:
                 return
             del self._waiting[0]
             self._running.append(job)
-            known = (
-                None if job.scores_prompt else self.prefixes.take(job.ids[: job.prompt], job.prompt)
-            )
+            known = self._known(job)
             job.cache = known or self._packed.new_cache(job.prompt)
             self.prefixes.shrink(self._memory - held * self._token_bytes)
             if known:
                 job.out.put(Token(cached=known.length))
+
+    def _known(self, job: Job) -> KVCache | None:
+        """What earlier requests computed of this one; None also where there is no room to copy."""
+        if job.scores_prompt:
+            return None
+        try:
+            return self.prefixes.take(job.ids[: job.prompt], job.prompt)
+        except RuntimeError as error:
+            if not _is_full(error):
+                raise
+            return None
 
     def _step(self) -> None:
         busy = any(job.decoding for job in self._running)
@@ -141,10 +176,12 @@ class Engine:
         best = self._best(jobs, logits)
         for job, rows, token in zip(jobs, logits, best, strict=True):
             try:
-                if job.take(rows, token):
-                    self._end(job, None)
+                complete = job.take(rows, token)
             except Exception as error:  # noqa: BLE001 (the request is told)
                 self._end(job, error)
+                continue
+            if complete:
+                self._end(job, None)
 
     def _best(self, jobs: list[Job], logits: list[torch.Tensor]) -> list[int | None]:
         """The most probable token of each request that wants no more than that, found at once."""
@@ -154,7 +191,7 @@ class Engine:
 
     def _failed(self, error: Exception, jobs: list[Job]) -> None:
         """A full device costs the newest request; the others try again. Else all of the step."""
-        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        full = _is_full(error)
         for job in jobs[-1:] if full else jobs:
             job.cache = None
             self._end(job, error)
@@ -162,6 +199,11 @@ class Engine:
 
     def _end(self, job: Job, error: Exception | None) -> None:
         (self._running if job in self._running else self._waiting).remove(job)
+        job.out.put(error)  # first, so that nothing that goes wrong below keeps it waiting
         if job.cache is not None and error is None:
             self.prefixes.put(job.ids[: job.cache.length], job.cache)
-        job.out.put(error)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a device has no memory left; the CPU has no error of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from transformers import (
 from bots.engine import engine as module
 from bots.engine.decode import Token, decode
 from bots.engine.engine import Engine
-from bots.engine.packed import Packed
+from bots.engine.packed import KVCache, Packed
 from bots.transformers_bot import TransformersSettings
 from tests.support import eventually
 
@@ -322,3 +323,51 @@ def test_closing_ends_what_runs() -> None:
     next(stream)
     engine.close()
     assert len(ids(stream)) < 400
+
+
+def test_an_engine_that_is_closed_says_so() -> None:
+    """Whoever asks while it closes or afterwards gets an end, never silence."""
+    engine = started(made(MODELS["llama"]))
+    engine._inbox.put(None)
+    late = engine.decode(prompt_of(5), chosen(), threading.Event())
+    with pytest.raises(RuntimeError, match="closed"):
+        list(late)
+    engine.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        list(engine.decode(prompt_of(5), chosen(), threading.Event()))
+
+
+@pytest.mark.parametrize("name", ["take", "put", "shrink"])
+def test_an_error_of_the_engine_itself_reaches_all(
+    engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, and the next request is answered."""
+    healthy = [7, 9, 11]
+    wanted = ids(engine.decode(healthy, chosen(), threading.Event()))
+    running = engine.decode(prompt_of(20), chosen(max_new_tokens=400), threading.Event())
+    next(running)
+
+    def fails(*_: Any) -> None:
+        raise ValueError("odd")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.prefixes, name, fails)
+        with suppress(ValueError):  # it may have had its answer before
+            list(engine.decode(prompt_of(30), chosen(), threading.Event()))
+        with pytest.raises(ValueError, match="odd"):
+            list(running)
+    assert ids(engine.decode(healthy, chosen(), threading.Event())) == wanted
+    assert engine.running == 0
+
+
+def test_no_room_for_what_is_known(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prefix that cannot be copied is computed again."""
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    wanted = ids(engine.decode(prompt_of(40), chosen(), threading.Event()))
+    monkeypatch.setattr(KVCache, "copy", full)
+    tokens = list(engine.decode(prompt_of(40), chosen(), threading.Event()))
+    assert ids(iter(tokens)) == wanted
+    assert cached(tokens) == 0
