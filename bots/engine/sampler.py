@@ -15,7 +15,6 @@ from transformers import (
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
-    TopPLogitsWarper,
     TypicalLogitsWarper,
 )
 
@@ -61,6 +60,28 @@ class Finite(LogitsProcessor):  # type: ignore[misc]
         return torch.nan_to_num(scores, nan=self._nan, posinf=MOST, neginf=-MOST)
 
 
+class Nucleus(LogitsProcessor):  # type: ignore[misc]
+    """Keeps the fewest most probable tokens that together have the probability `top_p`
+    (https://arxiv.org/abs/1904.09751).
+
+    The same tokens as transformers' `TopPLogitsWarper` keeps, without sorting the vocabulary: all
+    tokens below (1 - top_p) / vocabulary have less than 1 - top_p together, so none is kept.
+    """
+
+    def __init__(self, top_p: float) -> None:
+        self._top_p = top_p
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores` [1, vocabulary]; -inf for what is not kept."""
+        probabilities = torch.softmax(scores[0], dim=-1)
+        floor = min((1 - self._top_p) / len(probabilities), float(probabilities.max()))
+        candidates = (probabilities >= floor).nonzero()[:, 0]
+        best, order = probabilities[candidates].sort(descending=True, stable=True)
+        before = best.cumsum(0, dtype=torch.float64) - best
+        kept = candidates[order[: max(1, int((before < self._top_p).sum()))]]
+        return torch.full_like(scores, -torch.inf).index_copy_(1, kept, scores[:, kept])
+
+
 class Sampler:
     """Chooses tokens for one request; holds its random state, so nobody else's draws matter.
 
@@ -92,8 +113,22 @@ class Sampler:
         scores = self._penalties(ids, logits)
         if self._greedy:
             return int(scores.argmax(-1))
-        probabilities = torch.softmax(self._filters(ids, scores), dim=-1)
-        return int(torch.multinomial(probabilities, 1, generator=self._random))
+        return self._draw(torch.softmax(self._filters(ids, scores)[0], dim=-1))
+
+    def _draw(self, probabilities: torch.Tensor) -> int:
+        """A token by its probability, [vocabulary]. Raises ValueError if one is no number.
+
+        As torch.multinomial, which takes ten times as long over a vocabulary.
+        """
+        reached = probabilities.cumsum(0, dtype=torch.float64)
+        total = reached[-1:]
+        draw = torch.rand(1, generator=self._random, dtype=torch.float64, device=total.device)
+        found = torch.searchsorted(reached, draw * total, right=True)
+        last = torch.searchsorted(reached, total)  # the last that can come up, despite rounding
+        token, finite = torch.cat([torch.minimum(found, last), total.isfinite()]).tolist()
+        if not finite:
+            raise ValueError("The model gave logits that are no finite numbers.")
+        return int(token)
 
 
 def _penalties(
@@ -124,7 +159,7 @@ def _filters(settings: SamplingSettings) -> LogitsProcessorList:
     if settings.top_k:
         chosen.append(TopKLogitsWarper(settings.top_k))
     if settings.top_p < 1:
-        chosen.append(TopPLogitsWarper(settings.top_p))
+        chosen.append(Nucleus(settings.top_p))
     if settings.min_p:
         chosen.append(MinPLogitsWarper(settings.min_p))
     if settings.typical_p < 1:
