@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from bots.engine.attention import KVCache
 from bots.engine.decode import Token
 from bots.engine.job import Job
-from bots.engine.packed import KVCache, Packed
+from bots.engine.packed import Packed
 from bots.engine.prefix import PrefixCache
 
 CHUNK = 256

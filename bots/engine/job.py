@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from bots.engine.attention import KVCache, Part
 from bots.engine.decode import Token
-from bots.engine.packed import KVCache, Part
 from bots.engine.sampler import Sampler, Scored, score
 
 

@@ -8,109 +8,19 @@ interface with nothing but positions; `Packed.fits` finds out by comparing with 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from bots.engine.attention import KVCache, Part, attend
 from bots.engine.device import input_device
+from bots.engine.older import adopt
 from bots.engine.rope import prefill_in_one
 
 NAME = "chatzoo_packed"
-_PAGE = 64
-"""Room for keys and values grows by a quarter, rounded up to this many tokens."""
-
-
-class KVCache:
-    """Keys and values of one sequence: for each layer [key-value heads, room, head size].
-
-    `length` tokens are in. What a pass appends counts only after `commit`, so that one that
-    failed can be done again.
-    """
-
-    def __init__(self, layers: int, room: int = 0) -> None:
-        self.length = 0
-        self.room = room
-        self._keys: list[torch.Tensor | None] = [None] * layers
-        self._values: list[torch.Tensor | None] = [None] * layers
-
-    def append(
-        self, layer: int, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put `keys` and `values` [heads, new, size] after the tokens that are in.
-
-        Returns those of all tokens, views that are valid until the next call.
-        """
-        end = self.length + keys.shape[1]
-        return (
-            self._put(self._keys, layer, keys, end),
-            self._put(self._values, layer, values, end),
-        )
-
-    def _put(
-        self, all_layers: list[torch.Tensor | None], layer: int, new: torch.Tensor, end: int
-    ) -> torch.Tensor:
-        held = all_layers[layer]
-        if held is None or held.shape[1] < end:
-            self.room = max(self.room, -(-(end + end // 4) // _PAGE) * _PAGE)
-            grown = new.new_empty(new.shape[0], self.room, new.shape[2])
-            if held is not None:
-                grown[:, : self.length] = held[:, : self.length]
-            held = all_layers[layer] = grown
-        held[:, self.length : end] = new
-        return held[:, :end]
-
-    def commit(self, count: int) -> None:
-        """Count the newest tokens, which went through all layers."""
-        self.length += count
-
-    def copy(self, length: int, room: int) -> "KVCache":
-        """The first `length` tokens in a cache of their own, with room for `room`."""
-        made = KVCache(len(self._keys), room)
-        for mine, theirs in ((self._keys, made._keys), (self._values, made._values)):
-            for layer, held in enumerate(mine):
-                assert held is not None
-                size = max(room, length)
-                theirs[layer] = held.new_empty(held.shape[0], size, held.shape[2])
-                theirs[layer][:, :length] = held[:, :length]  # type: ignore[index]
-        made.length = length
-        return made
-
-    @property
-    def complete(self) -> bool:
-        """Whether every layer has keys."""
-        return all(one is not None for one in self._keys)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds, room included."""
-        held = (one for one in (*self._keys, *self._values) if one is not None)
-        return sum(one.numel() * one.element_size() for one in held)
-
-
-@dataclass(slots=True)
-class Part:
-    """A sequence's part of a pass: `ids` [new] after what `cache` holds, and how many of the last
-    positions' logits are wanted."""
-
-    cache: KVCache
-    ids: torch.Tensor
-    keep: int = 1
-    start: int = 0
-    end: int = 0
-
-    def mask(self, window: int | None, device: torch.device) -> torch.Tensor | None:
-        """What each new token sees of all tokens, [new, all], where a causal flag cannot tell."""
-        past, new = self.cache.length, self.end - self.start
-        if past == 0 and (window is None or new <= window):
-            return None
-        seen = torch.ones(new, past + new, dtype=torch.bool, device=device)
-        seen = seen.tril(past)
-        return seen if window is None else seen.triu(past - window + 1)
 
 
 class Packed:
@@ -126,6 +36,9 @@ class Packed:
         self.token_bytes = 0
         """Memory of a token's keys and values; known once `fits` has run."""
         self._before = model.config._attn_implementation
+        self._parts: Sequence[Part] | None = None
+        self._adopted = adopt(model, lambda: self._parts)
+        """Arguments of a pass where the attention takes its parts from here, None elsewhere."""
 
     def new_cache(self, room: int = 0) -> KVCache:
         """An empty cache for one sequence."""
@@ -141,15 +54,19 @@ class Packed:
             positions.append(torch.arange(part.cache.length, part.cache.length + len(part.ids)))
             wanted.append(torch.arange(part.end - part.keep, part.end))
             at = part.end
-        logits = self.model(
-            input_ids=torch.cat([part.ids for part in parts])[None],
-            position_ids=torch.cat(positions)[None].to(self.device),
-            # Four dimensions are taken for a finished mask, and this attention reads none.
-            attention_mask=self._unused_mask,
-            use_cache=False,
-            logits_to_keep=torch.cat(wanted).to(self.device),
-            packed=parts,
-        ).logits[0]
+        # A mask of four dimensions is taken for a finished one, and no attention here reads it.
+        more = {"attention_mask": self._unused_mask, "packed": parts}
+        self._parts = parts
+        try:
+            logits = self.model(
+                input_ids=torch.cat([part.ids for part in parts])[None],
+                position_ids=torch.cat(positions)[None].to(self.device),
+                use_cache=False,
+                logits_to_keep=torch.cat(wanted).to(self.device),
+                **(more if self._adopted is None else self._adopted),
+            ).logits[0]
+        finally:
+            self._parts = None
         for part in parts:
             part.cache.commit(len(part.ids))
         return list(logits.split([part.keep for part in parts]))
@@ -165,14 +82,15 @@ class Packed:
             model.config.is_encoder_decoder
             or hasattr(model, "position_ids_of")
             or prefill_in_one(model)
-            or not getattr(model, "_supports_attention_backend", False)
+            or (self._adopted is None and not getattr(model, "_supports_attention_backend", False))
         ):
             return False
         size = model.get_input_embeddings().num_embeddings
         one, two = ((torch.arange(n, device=self.device) * 7 + n) % size for n in (9, 5))
         try:
             wanted = [self._plainly(ids) for ids in (one, two)]
-            model.set_attn_implementation(NAME)
+            if self._adopted is None:
+                model.set_attn_implementation(NAME)
             a, b = self.new_cache(), self.new_cache()
             self.forward([Part(a, one[:4])])
             first = self.forward([Part(a, one[4:8]), Part(b, two[:4])])
@@ -189,7 +107,7 @@ class Packed:
             )
         except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError, KeyError):
             same = False  # a model that takes other arguments, or keeps more than keys and values
-        if not same:
+        if not same and self._adopted is None:
             model.set_attn_implementation(self._before)
         return same
 
@@ -233,37 +151,5 @@ def _attention(
     if kwargs.get("softcap") is not None or kwargs.get("s_aux") is not None:
         raise ValueError("this attention has more than a scale")
     window = kwargs.get("sliding_window")
-    output = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
-    for part in packed:
-        at = slice(part.start, part.end)
-        keys, values = part.cache.append(module.layer_idx, key[0, :, at], value[0, :, at])
-        if part.end - part.start == 1:
-            output[at] = _one(query[0, :, part.start], keys, values, scaling, window)
-        else:
-            mask = part.mask(window, query.device)
-            found = scaled_dot_product_attention(
-                query[:, :, at],
-                keys[None],
-                values[None],
-                attn_mask=mask,
-                is_causal=mask is None,
-                scale=scaling,
-                enable_gqa=keys.shape[0] != query.shape[1],
-            )
-            output[at] = found[0].transpose(0, 1)
-    return output[None], None
-
-
-def _one(
-    query: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    scaling: float | None,
-    window: int | None,
-) -> torch.Tensor:
-    """Attention of one token, `query` [heads, size]; the heads of a group are its rows."""
-    if window is not None:
-        keys, values = keys[:, -window:], values[:, -window:]
-    groups = query.view(keys.shape[0], -1, query.shape[-1])
-    found = scaled_dot_product_attention(groups[None], keys[None], values[None], scale=scaling)
-    return found.reshape(query.shape[0], values.shape[-1])
+    found = attend(module.layer_idx, packed, query[0], key[0], value[0], scaling, window)
+    return found[None], None

@@ -29,9 +29,10 @@ from transformers import (
 )
 
 from bots.engine import engine as module
+from bots.engine.attention import KVCache
 from bots.engine.decode import Token, decode
 from bots.engine.engine import Engine
-from bots.engine.packed import KVCache, Packed
+from bots.engine.packed import Packed
 from bots.transformers_bot import TransformersSettings
 from tests.support import eventually
 
@@ -45,6 +46,12 @@ SIZES = {
 }
 GROUPED = SIZES | {"num_key_value_heads": 2, "head_dim": 8}
 MODELS: dict[str, Callable[[], Any]] = {
+    "bloom": lambda: BloomForCausalLM(
+        BloomConfig(vocab_size=97, hidden_size=32, n_layer=2, n_head=4)
+    ),
+    "codegen": lambda: CodeGenForCausalLM(
+        CodeGenConfig(vocab_size=97, n_embd=32, n_head=4, n_layer=2, rotary_dim=4, n_positions=512)
+    ),
     "glm": lambda: GlmForCausalLM(GlmConfig(**GROUPED, pad_token_id=0)),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**GROUPED)),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**GROUPED, sliding_window=6)),
@@ -52,10 +59,6 @@ MODELS: dict[str, Callable[[], Any]] = {
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**GROUPED)),
 }
 OTHERS: dict[str, Callable[[], Any]] = {
-    "bloom": lambda: BloomForCausalLM(BloomConfig(vocab_size=97, hidden_size=32, n_head=4)),
-    "codegen": lambda: CodeGenForCausalLM(
-        CodeGenConfig(vocab_size=97, n_embd=32, n_head=4, n_layer=1, rotary_dim=4, n_positions=64)
-    ),
     "dynamic": lambda: LlamaForCausalLM(
         LlamaConfig(**GROUPED, rope_parameters={"rope_type": "dynamic", "factor": 2.0})
     ),
