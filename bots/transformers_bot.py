@@ -7,7 +7,6 @@ pickled weights are read with `weights_only`.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -29,13 +28,16 @@ from bots.engine.stop_texts import StopTexts
 from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
 from bots.sampling import SamplingSettings
-from bots.settings import BotSettings, control
+from bots.settings import BotConfig, BotSettings, control
 
 MAX_RUNNING = 16
 """Requests that are decoded together, unless the operator says otherwise."""
 
 KV_SHARE = 0.25
 """What keys and values may take of the memory that is free once the model is loaded."""
+
+STOP_SEEN = 0.1
+"""Seconds in which a request that waits for another one's beams sees its stop."""
 
 
 class TransformersSettings(SamplingSettings):
@@ -105,6 +107,10 @@ class TransformersChatBot(ChatBot):
     _placement: Placement | None = None
     _engine: Engine | None = None
 
+    def __init__(self, config: BotConfig | None = None) -> None:
+        super().__init__(config)
+        self._beams = threading.Lock()
+
     # -- loading ---------------------------------------------------------------------------------
 
     def load_tokenizer(self) -> None:
@@ -152,7 +158,12 @@ class TransformersChatBot(ChatBot):
             self._start_engine()
 
     def _start_engine(self) -> None:
-        """Decode requests together where the model can be run so; else one after another."""
+        """Decode requests together where the model can be run so; else one after another.
+
+        A model of which parts are on disk reads them at each pass: it is not tried out.
+        """
+        if "disk" in (getattr(self.model, "hf_device_map", None) or {}).values():
+            return
         pack(self.model)
         packed = Packed(self.model)
         if not packed.fits():
@@ -277,14 +288,7 @@ class TransformersChatBot(ChatBot):
         ids, finite = inputs.token_ids, self.finite_logits
         try:
             if settings.num_beams > 1:
-                texts = (*settings.stop, *self.stop_texts)
-                complete = StopTexts(
-                    self.tokenizer, texts, skip_special_tokens=self.skip_special_tokens
-                )
-                with self._engine.lock if self._engine else nullcontext():
-                    yield from beam(
-                        self.model, ids, settings, stop, finite=finite, complete=complete
-                    )
+                yield from self._beam(ids, settings, stop)
                 return
             if self._engine is not None:
                 tokens = self._engine.decode(ids, settings, stop)
@@ -299,6 +303,30 @@ class TransformersChatBot(ChatBot):
                     " or lower max_new_tokens."
                 ) from error
             raise
+
+    def _beam(
+        self, ids: Sequence[int], settings: TransformersSettings, stop: threading.Event
+    ) -> Iterator[Step]:
+        """One request by beams at a time: its random numbers are the process's."""
+        texts = (*settings.stop, *self.stop_texts)
+        skips = self.skip_special_tokens
+        complete = StopTexts(self.tokenizer, texts, skip_special_tokens=skips)
+        turns = self._engine.turns if self._engine else None
+        while not self._beams.acquire(timeout=STOP_SEEN):
+            if stop.is_set():
+                return
+        try:
+            yield from beam(
+                self.model,
+                ids,
+                settings,
+                stop,
+                finite=self.finite_logits,
+                complete=complete,
+                turns=turns,
+            )
+        finally:
+            self._beams.release()
 
     def get_response(self, step: Step, inputs: Inputs) -> str:
         """The text that the step's tokens complete."""

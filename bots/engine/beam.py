@@ -22,6 +22,7 @@ from transformers import (
 from bots.engine.device import input_device
 from bots.engine.rope import forget_lengths
 from bots.engine.sampler import COLDEST, MOST, CountPenalty, Finite
+from bots.engine.turns import Turns
 from bots.events import Step
 
 _KNOWN = {name for name in vars(GenerationConfig()) if not name.startswith("_")}
@@ -40,14 +41,16 @@ Complete = Callable[[Sequence[int]], bool]
 
 
 class _Watch(LogitsProcessor):  # type: ignore[misc]
-    """Calls `tell` with the best hypothesis that still grows. Changes nothing."""
+    """Calls `tell` with the best hypothesis that still grows, and lets others have the model
+    before the next step. Changes nothing."""
 
-    def __init__(self, tell: Any, start: int) -> None:
-        self._tell, self._start = tell, start
+    def __init__(self, tell: Any, start: int, turns: Turns) -> None:
+        self._tell, self._start, self._turns = tell, start, turns
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`input_ids` [beams, length] come best first."""
         self._tell(input_ids[0, self._start :].tolist())
+        self._turns.pass_on()
         return scores
 
 
@@ -73,6 +76,7 @@ def beam(
     *,
     finite: bool = False,
     complete: Complete | None = None,
+    turns: Turns | None = None,
 ) -> Iterator[Step]:
     """The answer to a prompt of token ids by `num_beams` hypotheses, of which the best is shown.
 
@@ -80,13 +84,14 @@ def beam(
     another hypothesis became the best. The last one has the best of all, finished ones included.
     At temperature 0 it is a search, else hypotheses are drawn. `finite` as for `decode`. A
     hypothesis that is `complete` grows no more, and is the answer if it is the best in the end.
+    Each step is one of the model's `turns`, where others use it too.
     """
     if settings.max_new_tokens == 0:
         yield Step(finish_reason="length")
         return
     found: queue.SimpleQueue[list[int] | _End] = queue.SimpleQueue()
     closed = threading.Event()
-    work = _Work(model, prompt, settings, finite)
+    work = _Work(model, prompt, settings, finite, turns or Turns())
     watch = StoppingCriteriaList([_Ended(work.start, complete, stop, closed)])
     thread = threading.Thread(target=work.run, args=(found, watch), name="beam", daemon=True)
     thread.start()
@@ -123,8 +128,11 @@ class _End:
 class _Work:
     """One call of `generate`; `run` is the thread."""
 
-    def __init__(self, model: Any, prompt: Sequence[int], settings: Any, finite: bool) -> None:
+    def __init__(
+        self, model: Any, prompt: Sequence[int], settings: Any, finite: bool, turns: Turns
+    ) -> None:
         self._model, self._settings, self._finite = model, settings, finite
+        self._turns = turns
         self._ids = torch.tensor([prompt], device=input_device(model))
         # An encoder's prompt is not among the ids that are continued; a start token is.
         self.start = 1 if model.config.is_encoder_decoder else len(prompt)
@@ -133,8 +141,8 @@ class _Work:
     def run(self, found: Any, stopping: StoppingCriteriaList) -> None:
         """Put each best hypothesis into `found`, then an `_End`."""
         try:
-            forget_lengths(self._model)
-            with _seeded(self._settings.seed, self._ids.device):
+            with self._turns, _seeded(self._settings.seed, self._ids.device):
+                forget_lengths(self._model)
                 output = self._model.generate(
                     self._ids,
                     attention_mask=torch.ones_like(self._ids),
@@ -148,7 +156,7 @@ class _Work:
 
     def _processors(self, found: Any) -> LogitsProcessorList:
         """What `generate` has not itself; it puts these before temperature and filters."""
-        chosen = LogitsProcessorList([_Watch(found.put, self.start)])
+        chosen = LogitsProcessorList([_Watch(found.put, self.start, self._turns)])
         presence, frequency = self._settings.presence_penalty, self._settings.frequency_penalty
         if presence or frequency:
             chosen.append(CountPenalty(presence, frequency, self.start))
@@ -189,9 +197,9 @@ class _Work:
 def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     """Random numbers of our own in the global generator, from which `generate` draws.
 
-    It belongs to the process, so two beam samplings at once would draw from each other's; a
-    transformers worker decodes one request at a time. Other requests have generators of their own
-    (`Sampler`), so nothing else notices.
+    It belongs to the process, so two beam samplings at once would draw from each other's: a bot
+    lets one in at a time. Other requests have generators of their own (`Sampler`), so nothing else
+    notices.
     """
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         if seed is None:

@@ -17,6 +17,7 @@ from bots.engine.decode import Token
 from bots.engine.job import Job
 from bots.engine.packed import Packed
 from bots.engine.prefix import PrefixCache
+from bots.engine.turns import Turns
 
 CHUNK = 256
 """Tokens of prompts in a step where nobody waits for a token …"""
@@ -27,11 +28,11 @@ CHUNK_BESIDE = 64
 class Engine:
     """One thread that runs `packed` for all requests. `memory` is for keys and values, in bytes.
 
-    `lock` is held during each step, so that whoever holds it has the model alone.
+    Each step is one of `turns`, in which whoever else uses the model has it alone.
     """
 
     def __init__(self, packed: Packed, memory: int, *, finite: bool) -> None:
-        self.lock = threading.Lock()
+        self.turns = Turns()
         self.prefixes = PrefixCache(memory)
         self._packed = packed
         self._memory, self._token_bytes = memory, packed.token_bytes
@@ -108,7 +109,7 @@ class Engine:
             self._end(job, None)
         self._admit()
         if self._running:
-            with self.lock:
+            with self.turns:
                 self._step()
 
     def _give_up(self, error: Exception | None) -> None:

@@ -133,6 +133,42 @@ def test_stop_ends_beams(bot: TaggedBot) -> None:
     assert event.usage.completion_tokens < 100
 
 
+def test_beams_and_others_go_on_beside_each_other(bot: TaggedBot) -> None:
+    """Neither waits for the end of the other, and the answers are those of each alone."""
+    drawn = bot.Settings.parse(BEAMS | {"temperature": 0.8, "seed": 3})
+    plain = bot.Settings.parse(BEAMS | {"num_beams": 1, "max_new_tokens": 1500})
+    alone = applied(list(bot.chat(ask("the fox"), drawn)))
+    other = bot.chat(ask("jumps"), plain)
+    while not isinstance(next(other), Delta):
+        pass
+    found: dict[int, Any] = {}
+
+    def search(at: int) -> None:
+        found[at] = applied(list(bot.chat(ask("the fox"), drawn)))
+
+    threads = [threading.Thread(target=search, args=(at,)) for at in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bot._engine is not None
+    assert bot._engine.running == 1
+    assert found == {0: alone, 1: alone}
+    other.close()  # type: ignore[attr-defined]
+
+
+def test_a_stop_is_seen_while_another_s_beams_go_on(bot: TaggedBot) -> None:
+    first = bot.chat(ask("x"), bot.Settings.parse(BEAMS))
+    while not isinstance(next(first), Delta):
+        pass
+    stop = threading.Event()
+    stop.set()
+    *_, end = bot.chat(ask("x"), bot.Settings.parse(BEAMS), stop)
+    assert isinstance(end, Done)
+    assert end.finish_reason == "cancelled"
+    first.close()  # type: ignore[attr-defined]
+
+
 def test_a_whole_step_is_decoded_from_its_beginning(bot: TaggedBot) -> None:
     inputs = bot.get_input("x")
     ids = tuple(bot.tokenizer.encode("a🙂"))
