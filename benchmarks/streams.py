@@ -7,22 +7,16 @@ An echo worker has no model, so all it does is the wire. Figures are of the work
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 
+from benchmarks.report import machine, write_section
 from tests.support import answers, eventually, free_port
-
-REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- streams: begin -->", "<!-- streams: end -->"
 
 
 @dataclass(frozen=True)
@@ -80,16 +74,12 @@ async def measure(port: int, process: psutil.Process, streams: int, rate: float)
 
 def report(results: list[Result], rate: float) -> str:
     """The section of docs/benchmarks.md."""
-    memory = psutil.virtual_memory().total / 2**30
     lines = [
-        BEGIN,
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GB,"
-        f" Python {platform.python_version()}; {rate:g} events a second in each stream.",
+        f"{machine()}; {rate:g} events a second in each stream.",
         "",
         "| streams | events | events/s | CPU µs per event | p99 late, ms |",
         "|---|---|---|---|---|",
         *(result.row() for result in results),
-        END,
     ]
     return "\n".join(lines)
 
@@ -120,10 +110,7 @@ def main() -> None:
         worker.terminate()
         worker.wait()
     if options.write:
-        text = REPORT.read_text("utf-8")
-        head, _, rest = text.partition(BEGIN)
-        tail = rest.partition(END)[2]
-        REPORT.write_text(head + report(results, options.rate) + tail, "utf-8")
+        write_section("streams", report(results, options.rate))
 
 
 if __name__ == "__main__":

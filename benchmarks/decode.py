@@ -1,0 +1,281 @@
+"""How fast the engine decodes, against `model.generate` of plain transformers, in one process.
+
+Both get the same token ids in the same run and take turns; `generate` gets the streams as one
+batch. The same streams are asked of a worker over HTTP. Then the second turn of a conversation:
+how long until its first token, with and without the keys and values of the first.
+"""
+
+import argparse
+import os
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
+
+from benchmarks.client import ask_all
+from benchmarks.prompts import history, question
+from benchmarks.report import load_before, machine, table, write_section
+from bots import builtin
+from bots.events import Delta, Done
+from bots.families.auto import AutoBot
+from bots.settings import BotConfig
+from tests.support import running_worker
+
+MODEL = "builtin:smollm2"
+HISTORY, ASKED = 1000, 24
+"""Tokens of the first turn, and of the question that the second adds."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One measurement: seconds to the (median) first token and to the end, and the answers."""
+
+    first: float
+    seconds: float
+    answers: list[list[int]]
+    cached: int = 0
+    tokens: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second of all streams, their prompts' time included."""
+        return (self.tokens or sum(map(len, self.answers))) / self.seconds
+
+
+class _Clock(StoppingCriteria):  # type: ignore[misc]
+    """Notes when the first token is there; never stops."""
+
+    def __init__(self) -> None:
+        self.first = 0.0
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        self.first = self.first or time.monotonic()
+        return torch.zeros(len(input_ids), dtype=torch.bool)
+
+
+class Plain:
+    """transformers as anyone would use it."""
+
+    def __init__(self, dtype: str) -> None:
+        self.model = AutoModelForCausalLM.from_pretrained(builtin.resolve(MODEL), dtype=dtype)
+        settings = self.model.generation_config
+        settings.do_sample, settings.eos_token_id, settings.pad_token_id = False, None, 0
+
+    def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
+        """All prompts as one batch, padded on the left."""
+        width = max(map(len, prompts))
+        ids = torch.tensor([[0] * (width - len(ids)) + ids for ids in prompts])
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts])
+        clock, begun = _Clock(), time.monotonic()
+        found = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=tokens,
+            stopping_criteria=StoppingCriteriaList([clock]),
+        )
+        seconds = time.monotonic() - begun
+        return Timing(clock.first - begun, seconds, found[:, width:].tolist())
+
+
+class Ours:
+    """The bot that a worker serves, without the worker."""
+
+    def __init__(self, dtype: str) -> None:
+        self.bot = AutoBot(BotConfig(MODEL, dtype=dtype))
+        self.bot.load()
+
+    def ids(self, text: str) -> list[int]:
+        """A text's tokens."""
+        return self.bot.get_input(text).token_ids or []
+
+    def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
+        """All prompts at once, one thread for each, as a worker has them."""
+        together = threading.Barrier(len(prompts) + 1)
+
+        def one(prompt: list[int]) -> tuple[float, list[int], int]:
+            settings = self.bot.Settings(temperature=0, ignore_eos=True, max_new_tokens=tokens)
+            prepared = self.bot.prepare_text(prompt, settings)
+            answer: list[int] = []
+            first, cached = 0.0, 0
+            together.wait()
+            for event in self.bot.run(prepared):
+                if isinstance(event, Delta):
+                    first = first or time.monotonic()
+                    answer += event.token_ids
+                elif isinstance(event, Done):
+                    cached = event.usage.cached_tokens
+            return first, answer, cached
+
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            waiting = [pool.submit(one, prompt) for prompt in prompts]
+            together.wait()
+            begun = time.monotonic()
+            done = [future.result() for future in waiting]
+        seconds = time.monotonic() - begun
+        first = statistics.median(first for first, _, _ in done) - begun
+        return Timing(first, seconds, [answer for _, answer, _ in done], done[0][2])
+
+    def close(self) -> None:
+        """End the engine's thread."""
+        self.bot.close()
+
+
+class Http:
+    """A worker of its own process, asked with the same token ids."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/v1/completions"
+
+    def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
+        """All prompts at once."""
+        fixed: dict[str, Any] = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+        fixed["stream_options"] = {"include_usage": True}
+        begun = time.monotonic()
+        streams = ask_all(self._url, [fixed | {"prompt": prompt} for prompt in prompts])
+        return Timing(
+            statistics.median(stream.first for stream in streams),
+            max(stream.arrived[-1] for stream in streams) - begun,
+            [],
+            tokens=sum(stream.tokens for stream in streams),
+        )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds to the first token of a second turn; `cached` tokens of it were known to `reused`."""
+
+    plain: float
+    fresh: float
+    reused: float
+    cached: int
+
+
+Sides = tuple[Timing, Timing, Timing]
+
+
+def second_turn(plain: Plain, ours: Ours, number: int) -> Turn:
+    """One run: an unknown prompt as long as the second turn, then both turns."""
+    asked = ours.ids(question(number))[:ASKED]
+    other = ours.ids(history(number + 1))[: HISTORY + 8] + asked
+    fresh = ours.answer([other], 1)
+    before = ours.ids(history(number))[:HISTORY]
+    told = ours.answer([before], 8).answers[0]
+    reused = ours.answer([before + told + asked], 1)
+    generated = plain.answer([before + told + asked], 1)
+    return Turn(generated.first, fresh.first, reused.first, reused.cached)
+
+
+def measure(dtype: str, options: argparse.Namespace) -> tuple[dict[int, list[Sides]], list[Turn]]:
+    """All runs of one dtype: for each number of streams what each side took, and second turns."""
+    print(f"{dtype}: loading …", flush=True)
+    plain, ours = Plain(dtype), Ours(dtype)
+    rows: dict[int, list[Sides]] = {streams: [] for streams in options.streams}
+    turns: list[Turn] = []
+    numbers = iter(range(100_000))
+    flags = ("--type", "auto", "--pretrained-path", MODEL, "--dtype", dtype, "--threads")
+    with running_worker(*flags, str(options.threads)) as worker:
+        sides = (plain, ours, Http(worker.url))
+        for side in sides:
+            side.answer([ours.ids(question(next(numbers)))], 4)  # the first is slower
+        for run in range(options.runs):
+            for streams, found in rows.items():
+                prompts = [ours.ids(question(next(numbers))) for _ in range(streams)]
+                # A turn each, and not the same one first in every run.
+                order = sorted(range(3), key=lambda at: (at + run) % 3)
+                timings = {at: sides[at].answer(prompts, options.tokens) for at in order}
+                found.append((timings[0], timings[1], timings[2]))
+                rates = ", ".join(f"{timing.rate:.1f}" for timing in found[-1])
+                print(f"run {run + 1}, {streams} at once: {rates} tokens/s", flush=True)
+            turns.append(second_turn(plain, ours, next(numbers)))
+            next(numbers)  # the history of the unknown prompt
+            print(f"run {run + 1}, second turn: {turns[-1]}", flush=True)
+    ours.close()
+    return rows, turns
+
+
+def _row(name: str, found: Sequence[Sequence[float]], digits: int) -> list[str]:
+    """A line: medians of each side, and of each run's ratios to the first."""
+    columns = list(zip(*found, strict=True))
+    cells = [f"{statistics.median(column):.{digits}f}" for column in columns]
+    for column in columns[1:]:
+        ratios = [own / theirs for own, theirs in zip(column, columns[0], strict=True)]
+        cells.append(f"{statistics.median(ratios):.2f} ×")
+    return [name, *cells]
+
+
+def section(dtype: str, rows: dict[int, list[Sides]], turns: list[Turn]) -> str:
+    """The tables of one dtype."""
+    lines, equal, answers = [], 0, 0
+    for streams, runs in rows.items():
+        name = f"{streams} stream{'s' if streams > 1 else ''}"
+        lines.append(_row(f"{name}, tokens/s in all", [[t.rate for t in run] for run in runs], 1))
+        firsts = [[t.first * 1000 for t in run] for run in runs]
+        lines.append(_row(f"{name}, first token, ms", firsts, 0))
+        for generated, own, _ in runs:
+            answers += len(own.answers)
+            equal += sum(a == b for a, b in zip(generated.answers, own.answers, strict=True))
+    head = ["", "`generate`", "engine", "worker over HTTP", "engine ÷", "worker ÷"]
+    times = [[turn.fresh * 1000, turn.reused * 1000, turn.plain * 1000] for turn in turns]
+    again = [f"{statistics.median(column):.0f}" for column in zip(*times, strict=True)]
+    less = statistics.median(turn.fresh / turn.reused for turn in turns)
+    cached = statistics.median(turn.cached for turn in turns)
+    length = HISTORY + 8 + ASKED
+    second = table(
+        ["second turn, first token", "nothing known, ms", "first turn known, ms", "`generate`, ms"],
+        [[f"{length} tokens, {cached:.0f} known", *again]],
+    )
+    return "\n".join(
+        [
+            f"{dtype}; {equal} of {answers} answers of the engine have the tokens of `generate`.",
+            "",
+            table(head, lines),
+            "",
+            second,
+            "",
+            f"Reuse makes the second turn's first token {less:.1f} times as fast.",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure, print, and with --write put the tables into docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8], help="at once")
+    parser.add_argument("--tokens", type=int, default=64, help="length of each answer")
+    parser.add_argument("--runs", type=int, default=3, help="medians of so many are shown")
+    parser.add_argument(
+        "--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16"], metavar="DTYPE",
+        help="float32, bfloat16 or both",
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
+    parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
+    parser.add_argument("--write", action="store_true", help="put it into docs/benchmarks.md")
+    options = parser.parse_args()
+    if min(*options.streams, options.runs, options.threads) < 1 or options.tokens < 2:
+        parser.error("--streams, --runs and --threads are at least 1, --tokens at least 2.")
+    if options.quick:
+        options.runs, options.tokens, options.streams = 1, 8, [1, 4]
+    load = load_before()
+    torch.set_num_threads(options.threads)
+    transformers.logging.set_verbosity_error()
+    parts = [
+        f"{machine()}, torch {torch.__version__}, transformers {transformers.__version__},"
+        f" {options.threads} threads; {options.tokens} tokens a stream, medians of {options.runs}"
+        f" runs; {load}."
+    ]
+    parts += [section(dtype, *measure(dtype, options)) for dtype in options.dtype]
+    text = "\n\n".join(parts)
+    print(text)
+    if options.write:
+        write_section("decode", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""llama.cpp's own server on a network port, with the parameters that our bot gives it.
+
+`python -m benchmarks.llama_server PORT SLOTS`; ends when it is told to.
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+from bots import builtin, llamacpp_setup
+from bots.gguf_header import read_header
+from bots.settings import BotConfig
+
+
+def main() -> None:
+    """Load the built-in GGUF and serve it."""
+    port, slots = int(sys.argv[1]), int(sys.argv[2])
+    xllamacpp = llamacpp_setup.binding()
+    path = builtin.resolve("builtin:smollm2-gguf")
+    params = llamacpp_setup.parameters(
+        xllamacpp, path, read_header(path), Path("unused"), slots, BotConfig()
+    )
+    params.hostnames, params.port = ["127.0.0.1"], port
+    server = xllamacpp.Server(params)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    del server
+
+
+if __name__ == "__main__":
+    main()
