@@ -14,12 +14,18 @@ from transformers import (
     BloomForCausalLM,
     CodeGenConfig,
     CodeGenForCausalLM,
+    DogeConfig,
+    DogeForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GlmConfig,
     GlmForCausalLM,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
+    Llama4ForCausalLM,
+    Llama4TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -45,6 +51,7 @@ SIZES = {
     "max_position_embeddings": 512,
 }
 GROUPED = SIZES | {"num_key_value_heads": 2, "head_dim": 8}
+WINDOWED = GROUPED | {"sliding_window": 12, "sliding_window_pattern": 2}
 MODELS: dict[str, Callable[[], Any]] = {
     "bloom": lambda: BloomForCausalLM(
         BloomConfig(vocab_size=97, hidden_size=32, n_layer=2, n_head=4)
@@ -52,6 +59,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "codegen": lambda: CodeGenForCausalLM(
         CodeGenConfig(vocab_size=97, n_embd=32, n_head=4, n_layer=2, rotary_dim=4, n_positions=512)
     ),
+    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**WINDOWED)),
     "glm": lambda: GlmForCausalLM(GlmConfig(**GROUPED, pad_token_id=0)),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**GROUPED)),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**GROUPED, sliding_window=6)),
@@ -62,6 +70,11 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "dynamic": lambda: LlamaForCausalLM(
         LlamaConfig(**GROUPED, rope_parameters={"rope_type": "dynamic", "factor": 2.0})
     ),
+    # Their windows are in their masks alone, and longer than what is compared at the start.
+    "chunked": lambda: Llama4ForCausalLM(
+        Llama4TextConfig(**GROUPED, attention_chunk_size=16, num_local_experts=2)
+    ),
+    "windowed": lambda: DogeForCausalLM(DogeConfig(**GROUPED, sliding_window=12)),
     "softcap": lambda: Gemma2ForCausalLM(Gemma2Config(**GROUPED)),
 }
 
