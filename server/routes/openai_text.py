@@ -1,14 +1,14 @@
 """OpenAI's dialect: /v1/completions, raw prompts with echo and log-probabilities."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 
 from bots.chatbot import Prepared
 from bots.errors import InvalidRequest
-from bots.events import TokenLogprob, Usage
+from bots.events import TokenLogprob, TopLogprob, Usage
 from server import sse
 from server.answer import Answer, EventStream, collect, last_words
 from server.routes.deps import CallDep, WorkerDep, authorised
@@ -115,12 +115,18 @@ def _text_logprobs(tokens: list[TokenLogprob], at: int) -> TextLogprobs:
     return TextLogprobs(
         tokens=[item.text for item in tokens],
         token_logprobs=[item.logprob for item in tokens],
-        top_logprobs=[
-            None if item.logprob is None else {one.text: one.logprob for one in item.top}
-            for item in tokens
-        ],
+        top_logprobs=[None if item.logprob is None else _by_text(item.top) for item in tokens],
         text_offset=offsets,
     )
+
+
+def _by_text(top: Sequence[TopLogprob]) -> dict[str, float]:
+    """The candidates by text, best first. Two may have the same, half a character say: the best
+    one stays."""
+    found: dict[str, float] = {}
+    for one in top:
+        found.setdefault(one.text, one.logprob)
+    return found
 
 
 async def _text_frames(
