@@ -344,7 +344,10 @@ class TransformersChatBot(ChatBot):
             rest = zip(prompt[1:], token.prompt_scored, strict=True)
             scored = (first, *(_logprob(one, score, name) for one, score in rest))
         if token.token_id is None:
+            last = token.ended_by
+            own = _logprob(last, token.scored, name) if last is not None and token.scored else None
             return Step(
+                logprobs=(own,) if own else (),
                 prompt_logprobs=scored,
                 finish_reason=token.finish_reason,
                 cached_tokens=token.cached,

@@ -21,6 +21,8 @@ class Token:
     """One step of decoding. `token_id` is None when there is only something else to tell.
 
     `cached` comes once, before the first token: how many tokens of the prompt were known already.
+    `ended_by` is the token that ended the answer, where the prompt is scored and so it is too:
+    programs that score prompts ask for one token and count on its place.
     """
 
     token_id: int | None = None
@@ -28,6 +30,7 @@ class Token:
     prompt_scored: list[Scored] | None = None
     finish_reason: FinishReason | None = None
     cached: int = 0
+    ended_by: int | None = None
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -61,7 +64,7 @@ def decode(
         logits = run.logits
         token = sampler.choose(run.ids[:, :length], logits)
         if token in ends:
-            yield Token(finish_reason="stop")
+            yield end(token, logits[0], settings)
             return
         run.ids[0, length] = token
         last = length + 1 == run.ids.shape[1]
@@ -70,3 +73,11 @@ def decode(
         if last or stop.is_set():
             return
         run.advance(length + 1)
+
+
+def end(token: int, logits: torch.Tensor, settings: Any) -> Token:
+    """What is told of a token that ends an answer; `logits` [vocabulary] are those it came from."""
+    if settings.prompt_logprobs is None or settings.logprobs is None:
+        return Token(finish_reason="stop")
+    scored = score(logits.float(), token, settings.logprobs)
+    return Token(scored=scored, finish_reason="stop", ended_by=token)

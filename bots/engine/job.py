@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from bots.engine.attention import KVCache, Part
-from bots.engine.decode import Token
+from bots.engine.decode import Token, end
 from bots.engine.sampler import Sampler, Scored, score
 
 
@@ -62,9 +62,9 @@ class Job:
         """What goes through the model next: the newest token, or up to `most` of the prompt."""
         assert self.cache is not None
         begin = self.cache.length
-        end = min(begin + most, self.length)
-        keep = end - begin if self.scores_prompt and end <= self.prompt else 1
-        return Part(self.cache, self.ids[begin:end], keep)
+        until = min(begin + most, self.length)
+        keep = until - begin if self.scores_prompt and until <= self.prompt else 1
+        return Part(self.cache, self.ids[begin:until], keep)
 
     def take(self, logits: torch.Tensor, best: int | None) -> bool:
         """Use the logits [kept, vocabulary] of the part that went through the model.
@@ -88,7 +88,7 @@ class Job:
             last = logits[-1:].float()
             token = self._sampler.choose(self.ids[None, : self.length], last)
         if token in self._ends:
-            self.out.put(Token(finish_reason="stop"))
+            self.out.put(end(token, logits[-1], settings))
             return True
         self.ids[self.length] = token
         self.length += 1
@@ -100,9 +100,9 @@ class Job:
 
     def _score_prompt(self, logits: torch.Tensor) -> None:
         assert self.cache is not None
-        end = self.cache.length
-        first = end - len(logits) + 1  # the token that the first row predicts
-        following = self.ids[first : min(end + 1, self.prompt)].tolist()
+        length = self.cache.length
+        first = length - len(logits) + 1  # the token that the first row predicts
+        following = self.ids[first : min(length + 1, self.prompt)].tolist()
         count = self._settings.prompt_logprobs
         self._prompt_scored += [
             score(logits[at].float(), token, count) for at, token in enumerate(following)

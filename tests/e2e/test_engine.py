@@ -205,3 +205,21 @@ def test_scores_are_those_of_a_plain_pass_whatever_else_runs(
     for body, choice in zip([*bodies, *bodies[:4]], [*choices, *alone], strict=True):
         assert len(choice["token_ids"]) == body["max_tokens"]
         check_scores(bot, body["prompt"], choice)  # type: ignore[arg-type]
+
+
+def test_a_program_that_scores_prompts_always_finds_one_token_after_them(
+    worker: WorkerProcess, bot: TransformersChatBot
+) -> None:
+    """Also where the model ends at once: lm-evaluation-harness cuts the last place off."""
+    ends = set(bot.prepare_text([5], bot.Settings()).settings.stop_token_ids)  # type: ignore[attr-defined]
+    dice = random.Random(1)
+    prompts = ([dice.randrange(3, VOCABULARY) for _ in range(4)] for _ in range(20_000))
+    prompt = next(one for one in prompts if int(forward(bot, one)[-1].argmax()) in ends)
+    body = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1}
+    reply = httpx.post(f"{worker.url}/v1/completions", json=body, timeout=60).json()
+    scores = reply["choices"][0]["logprobs"]
+    assert reply["choices"][0]["finish_reason"] == "stop"
+    assert reply["usage"]["completion_tokens"] == 0
+    assert len(scores["token_logprobs"]) == len(prompt) + 1
+    best = float(forward(bot, prompt)[-1].max())
+    assert scores["token_logprobs"][-1] == pytest.approx(best, abs=1e-4)
