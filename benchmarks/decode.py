@@ -8,143 +8,19 @@ how long until its first token, with and without the keys and values of the firs
 import argparse
 import os
 import statistics
-import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
 
-from benchmarks.client import ask_all
 from benchmarks.prompts import history, question
-from benchmarks.report import load_before, machine, table, write_section
-from bots import builtin
-from bots.events import Delta, Done
-from bots.families.auto import AutoBot
-from bots.settings import BotConfig
+from benchmarks.report import Watch, machine, table, write_section
+from benchmarks.sides import MODEL, Http, Ours, Plain, Timing
 from tests.support import running_worker
 
-MODEL = "builtin:smollm2"
 HISTORY, ASKED = 1000, 24
 """Tokens of the first turn, and of the question that the second adds."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """One measurement: seconds to the (median) first token and to the end, and the answers."""
-
-    first: float
-    seconds: float
-    answers: list[list[int]]
-    cached: int = 0
-    tokens: int = 0
-
-    @property
-    def rate(self) -> float:
-        """Tokens per second of all streams, their prompts' time included."""
-        return (self.tokens or sum(map(len, self.answers))) / self.seconds
-
-
-class _Clock(StoppingCriteria):  # type: ignore[misc]
-    """Notes when the first token is there; never stops."""
-
-    def __init__(self) -> None:
-        self.first = 0.0
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        self.first = self.first or time.monotonic()
-        return torch.zeros(len(input_ids), dtype=torch.bool)
-
-
-class Plain:
-    """transformers as anyone would use it."""
-
-    def __init__(self, dtype: str) -> None:
-        self.model = AutoModelForCausalLM.from_pretrained(builtin.resolve(MODEL), dtype=dtype)
-        settings = self.model.generation_config
-        settings.do_sample, settings.eos_token_id, settings.pad_token_id = False, None, 0
-
-    def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
-        """All prompts as one batch, padded on the left."""
-        width = max(map(len, prompts))
-        ids = torch.tensor([[0] * (width - len(ids)) + ids for ids in prompts])
-        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts])
-        clock, begun = _Clock(), time.monotonic()
-        found = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=tokens,
-            stopping_criteria=StoppingCriteriaList([clock]),
-        )
-        seconds = time.monotonic() - begun
-        return Timing(clock.first - begun, seconds, found[:, width:].tolist())
-
-
-class Ours:
-    """The bot that a worker serves, without the worker."""
-
-    def __init__(self, dtype: str) -> None:
-        self.bot = AutoBot(BotConfig(MODEL, dtype=dtype))
-        self.bot.load()
-
-    def ids(self, text: str) -> list[int]:
-        """A text's tokens."""
-        return self.bot.get_input(text).token_ids or []
-
-    def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
-        """All prompts at once, one thread for each, as a worker has them."""
-        together = threading.Barrier(len(prompts) + 1)
-
-        def one(prompt: list[int]) -> tuple[float, list[int], int]:
-            settings = self.bot.Settings(temperature=0, ignore_eos=True, max_new_tokens=tokens)
-            prepared = self.bot.prepare_text(prompt, settings)
-            answer: list[int] = []
-            first, cached = 0.0, 0
-            together.wait()
-            for event in self.bot.run(prepared):
-                if isinstance(event, Delta):
-                    first = first or time.monotonic()
-                    answer += event.token_ids
-                elif isinstance(event, Done):
-                    cached = event.usage.cached_tokens
-            return first, answer, cached
-
-        with ThreadPoolExecutor(len(prompts)) as pool:
-            waiting = [pool.submit(one, prompt) for prompt in prompts]
-            together.wait()
-            begun = time.monotonic()
-            done = [future.result() for future in waiting]
-        seconds = time.monotonic() - begun
-        first = statistics.median(first for first, _, _ in done) - begun
-        return Timing(first, seconds, [answer for _, answer, _ in done], done[0][2])
-
-    def close(self) -> None:
-        """End the engine's thread."""
-        self.bot.close()
-
-
-class Http:
-    """A worker of its own process, asked with the same token ids."""
-
-    def __init__(self, url: str) -> None:
-        self._url = f"{url}/v1/completions"
-
-    def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
-        """All prompts at once."""
-        fixed: dict[str, Any] = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
-        fixed["stream_options"] = {"include_usage": True}
-        begun = time.monotonic()
-        streams = ask_all(self._url, [fixed | {"prompt": prompt} for prompt in prompts])
-        return Timing(
-            statistics.median(stream.first for stream in streams),
-            max(stream.arrived[-1] for stream in streams) - begun,
-            [],
-            tokens=sum(stream.tokens for stream in streams),
-        )
 
 
 @dataclass(frozen=True)
@@ -262,15 +138,16 @@ def main() -> None:
         parser.error("--streams, --runs and --threads are at least 1, --tokens at least 2.")
     if options.quick:
         options.runs, options.tokens, options.streams = 1, 8, [1, 4]
-    load = load_before()
     torch.set_num_threads(options.threads)
     transformers.logging.set_verbosity_error()
+    watch = Watch()
+    parts = [section(dtype, *measure(dtype, options)) for dtype in options.dtype]
     parts = [
         f"{machine()}, torch {torch.__version__}, transformers {transformers.__version__},"
         f" {options.threads} threads; {options.tokens} tokens a stream, medians of {options.runs}"
-        f" runs; {load}."
+        f" runs; {watch.words()}.",
+        *parts,
     ]
-    parts += [section(dtype, *measure(dtype, options)) for dtype in options.dtype]
     text = "\n\n".join(parts)
     print(text)
     if options.write:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,12 +33,29 @@ def machine() -> str:
     )
 
 
-def load_before() -> str:
-    """Whether the machine has other work, to be asked before anything is measured."""
-    load = os.getloadavg()[0]
-    if load <= QUIET:
-        return f"quiet before (load {load:.1f})"
-    return f"**not quiet**: other work was running before (load {load:.1f})"
+class Watch:
+    """How much of the machine other work takes, from when this is made. Ended children count as
+    ours, so it is to be asked when those that were started have ended."""
+
+    def __init__(self) -> None:
+        self._load = os.getloadavg()[0]
+        self._begun, self._others = time.monotonic(), _others()
+
+    def words(self) -> str:
+        """Whether the machine was quiet."""
+        cores = max(_others() - self._others, 0) / (time.monotonic() - self._begun)
+        quiet = self._load <= QUIET and cores <= QUIET / 2
+        return (
+            f"{'a quiet machine' if quiet else '**not a quiet machine**'}: load {self._load:.1f}"
+            f" before, and other work took {cores:.2f} cores meanwhile"
+        )
+
+
+def _others() -> float:
+    """Seconds of CPU that all but this process and its ended children took since the start."""
+    spent = psutil.cpu_times()
+    busy = spent.user + spent.system + spent.nice + spent.irq + spent.softirq
+    return float(busy - sum(os.times()[:4]))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import table, write_section
+from benchmarks.report import Watch, table, write_section
 
 PAGE = "a\n<!-- one: begin -->\nold\n<!-- one: end -->\nb\n<!-- two: begin -->\n<!-- two: end -->\n"
 
@@ -29,3 +29,8 @@ def test_a_page_without_the_marks_is_not_touched(tmp_path: Path) -> None:
 def test_a_table_has_a_line_below_its_head() -> None:
     """Markdown's form."""
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_the_load_of_the_machine_is_told() -> None:
+    """Both what was before and what was meanwhile."""
+    assert "cores meanwhile" in Watch().words()

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.client import Stream
 from benchmarks.peers import Peer, all_peers
-from benchmarks.serve import Measured, rows, started
+from benchmarks.serve import rows
+from benchmarks.servers import Measured, started
 from tests.support import answers
 
 
