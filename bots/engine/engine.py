@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -161,15 +162,11 @@ class Engine:
             return None
 
     def _step(self) -> None:
-        busy = any(job.decoding for job in self._running)
-        left = CHUNK_BESIDE if busy else CHUNK
-        jobs, parts = [], []
-        for job in self._running:
-            if job.decoding or left > 0:
-                part = job.part(1 if job.decoding else left)
-                left -= 0 if job.decoding else len(part.ids)
-                jobs.append(job)
-                parts.append(part)
+        jobs = [job for job in self._running if job.decoding]
+        parts = [job.part(1) for job in jobs]
+        for job, most in self._prompts(CHUNK_BESIDE if jobs else CHUNK):
+            jobs.append(job)
+            parts.append(job.part(most))
         try:
             logits = self._packed.forward(parts)
         except Exception as error:  # noqa: BLE001 (ends requests, never the engine)
@@ -185,6 +182,26 @@ class Engine:
             if complete:
                 self._end(job, None)
 
+    def _prompts(self, left: int) -> Iterator[tuple[Job, int]]:
+        """Whose prompts go on, and by how many tokens, of `left` in all.
+
+        Half is for the oldest, so that it gets there; the rest for those that are nearly there, so
+        that a short prompt does not wait for a long one.
+        """
+        begun = [job for job in self._running if not job.decoding]
+        if not begun:
+            return
+        oldest, *others = begun
+        others.sort(key=lambda job: job.missing)
+        room = min(sum(job.missing for job in others), left // 2)
+        first = min(oldest.missing, left - room)
+        yield oldest, first
+        left -= first
+        for job in others:
+            if left > 0:
+                yield job, left
+                left -= min(left, job.missing)
+
     def _best(self, jobs: list[Job], logits: list[torch.Tensor]) -> list[int | None]:
         """The most probable token of each request that wants no more than that, found at once."""
         plain = [rows[-1] for job, rows in zip(jobs, logits, strict=True) if job.plain]
@@ -194,16 +211,19 @@ class Engine:
     def _failed(self, error: Exception, jobs: list[Job]) -> None:
         """A full device costs the newest request; the others try again. Else all of the step."""
         full = _is_full(error)
-        for job in jobs[-1:] if full else jobs:
+        clear_frames(error.__traceback__)  # they hold what the pass computed
+        for job in [max(jobs, key=self._running.index)] if full else jobs:
             job.cache = None
             self._end(job, error)
         self.prefixes.shrink(0 if full else self._memory)
 
     def _end(self, job: Job, error: Exception | None) -> None:
         (self._running if job in self._running else self._waiting).remove(job)
-        job.out.put(error)  # first, so that nothing that goes wrong below keeps it waiting
-        if job.cache is not None and error is None:
-            self.prefixes.put(job.ids[: job.cache.length], job.cache)
+        try:
+            if job.cache is not None and error is None:
+                self.prefixes.put(job.ids[: job.cache.length], job.cache)
+        finally:
+            job.out.put(error)
 
 
 def _is_full(error: Exception) -> bool:

@@ -58,6 +58,12 @@ class Job:
         assert self.cache is not None
         return self.cache.length >= self.prompt - 1 and self.length > self.prompt
 
+    @property
+    def missing(self) -> int:
+        """Tokens that are there and not yet in the cache."""
+        assert self.cache is not None
+        return self.length - self.cache.length
+
     def part(self, most: int) -> Part:
         """What goes through the model next: the newest token, or up to `most` of the prompt."""
         assert self.cache is not None

@@ -134,6 +134,16 @@ def alone(model: Any, prompt: list[int], wanted: TransformersSettings) -> list[i
     return ids(decode(model, prompt, wanted, threading.Event()))
 
 
+def tied(model: Any, prompt: list[int], mine: list[int], theirs: list[int]) -> bool:
+    """Whether two answers part where two tokens are the same but for the rounding of float32."""
+    if len(mine) != len(theirs):
+        return False
+    at = next(at for at in range(len(theirs)) if mine[at] != theirs[at])
+    with torch.inference_mode():
+        logits = model(torch.tensor([prompt + theirs[:at]])).logits[0, -1]
+    return bool((logits[mine[at]] - logits[theirs[at]]).abs() < 1e-6 * logits.abs().max())
+
+
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
@@ -159,7 +169,10 @@ def test_greedy_is_the_same_alone_and_together(
         tokens += ids(stream)
     for number, (length, count, _) in enumerate(plan):
         wanted = chosen(max_new_tokens=count)
-        assert found[number] == alone(model, prompt_of(length, number), wanted)
+        expected = alone(model, prompt_of(length, number), wanted)
+        assert found[number] == expected or tied(
+            model, prompt_of(length, number), found[number], expected
+        )
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -257,7 +270,8 @@ def test_what_is_known_is_never_wrong(
         prompt = prompt_of(length)
         prompt[at:] = prompt_of(len(prompt[at:]), salt)
         tokens = list(engine.decode(prompt, chosen(max_new_tokens=4), threading.Event()))
-        assert ids(iter(tokens)) == alone(model, prompt, chosen(max_new_tokens=4))
+        wanted = alone(model, prompt, chosen(max_new_tokens=4))
+        assert ids(iter(tokens)) == wanted or tied(model, prompt, ids(iter(tokens)), wanted)
         assert cached(tokens) < length
         if salt == 3:
             engine.prefixes.shrink(engine.prefixes.nbytes // 2)
@@ -387,3 +401,40 @@ def test_no_room_for_what_is_known(engine: Engine, monkeypatch: pytest.MonkeyPat
     tokens = list(engine.decode(prompt_of(40), chosen(), threading.Event()))
     assert ids(iter(tokens)) == wanted
     assert cached(tokens) == 0
+
+
+def test_a_short_prompt_does_not_wait_for_a_long_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the long one goes on by half of each chunk, however many short ones come."""
+    packed = engine._packed
+    lengths: dict[int, list[int]] = {}
+    forward = packed.forward
+
+    def watched(parts: Any) -> Any:
+        for part in parts:
+            lengths.setdefault(id(part.cache), []).append(len(part.ids))
+        return forward(parts)
+
+    monkeypatch.setattr(packed, "forward", watched)
+    done: list[str] = []
+
+    def read(name: str, length: int, salt: int) -> None:
+        for _ in engine.decode(prompt_of(length, salt), chosen(max_new_tokens=1), never()):
+            done.append(name)
+
+    with engine.turns:  # nothing runs before all are there
+        threads = [threading.Thread(target=read, args=("long", 400, 0))]
+        threads += [threading.Thread(target=read, args=("short", 20, at)) for at in (1, 2, 3)]
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            eventually(lambda: engine.running + engine._inbox.qsize() == count, "one more")  # noqa: B023
+    for thread in threads:
+        thread.join()
+    assert done == ["short", "short", "short", "long"]
+    long = max(lengths.values(), key=sum)
+    assert min(long[:-1]) >= module.CHUNK // 2
+
+
+def never() -> threading.Event:
+    return threading.Event()
