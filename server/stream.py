@@ -100,9 +100,11 @@ class Ticket:
         which the threads of many requests would queue at every token."""
         self.outcome: Done | BaseException | None = None
         self._runner = runner
-        self._buffer: deque[Event | Queued | BaseException] = deque()
+        self._buffer: deque[Event | Queued | Silence | BaseException] = deque()
         self._wake = asyncio.Event()
         self._wake_due = False
+        self._looked = 0.0
+        self._heart: asyncio.TimerHandle | None = None
 
     async def events(self, heartbeat: float = 15.0) -> AsyncIterator[Event | Queued | Silence]:
         """What happens to the request; ends after `Done`, or raises what ended it.
@@ -112,27 +114,36 @@ class Ticket:
         """
         left = self.timings.arrived + self._runner.timeout - time.monotonic()
         deadline = self._runner.loop.call_later(left, self._expire)
+        self._looked = time.monotonic()
+        self._beat(heartbeat)
         try:
             while True:
-                try:
-                    async with asyncio.timeout(heartbeat):
-                        await self._wake.wait()
-                except TimeoutError:
-                    yield Silence()
-                    continue
+                await self._wake.wait()
                 self._wake.clear()
                 self._wake_due = False
+                self._looked = time.monotonic()
                 for event in self._take():
                     yield event
                     if isinstance(event, Done):
                         return
         finally:
             deadline.cancel()
+            if self._heart:
+                self._heart.cancel()
             self.abandon()
 
-    def _take(self) -> Iterator[Event | Queued]:
+    def _beat(self, heartbeat: float) -> None:
+        """Tell the reader of a silence. One timer for many tokens: one for each costs more than
+        all else that is done for a token here."""
+        quiet = time.monotonic() - self._looked
+        if quiet >= heartbeat:
+            self.put(Silence())
+            quiet = 0.0
+        self._heart = self._runner.loop.call_later(heartbeat - quiet, self._beat, heartbeat)
+
+    def _take(self) -> Iterator[Event | Queued | Silence]:
         """Everything that arrived, neighbouring deltas made one. Raises a buffered error."""
-        last: Event | Queued | None = None
+        last: Event | Queued | Silence | None = None
         while self._buffer:
             item = self._buffer.popleft()
             if isinstance(last, Delta) and isinstance(item, Delta):
@@ -156,7 +167,7 @@ class Ticket:
         """Nobody reads this any more: stop it."""
         self._runner.abandon(self)
 
-    def put(self, item: Event | Queued | BaseException) -> None:
+    def put(self, item: Event | Queued | Silence | BaseException) -> None:
         """Add an event and wake the loop. From any thread."""
         self._buffer.append(item)
         if not self._wake_due:
