@@ -19,6 +19,7 @@ from typing import ClassVar, Literal, final
 from bots.answer import AnswerEvents
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Done, Event, FinishReason, Message, PromptScored, Start, Step, Usage
+from bots.pause import Pause
 from bots.settings import BotConfig, BotSettings
 from bots.text import AnswerText
 
@@ -140,9 +141,12 @@ class ChatBot(ABC):
     @abstractmethod
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
+    ) -> Iterator[Step | Pause]:
         """Decode. Yields new output only, or a `whole` answer in place of what it yielded before;
         returns soon after `stop` is set.
+
+        It may block. One that only waits for others may yield a `Pause` wherever it would; having
+        done so once, it shares a thread with other requests and must not block any more.
 
         Raises BotError subclasses; whatever else it raises is reported as an internal error.
         """
@@ -236,7 +240,19 @@ class ChatBot(ABC):
     @final
     def run(self, prepared: Prepared, stop: threading.Event | None = None) -> Iterator[Event]:
         """Answer a prepared request. Closing the iterator stops the decoding and waits for it."""
-        stop = stop or threading.Event()
+        with closing(self.run_in_turns(prepared, stop or threading.Event())) as events:
+            for event in events:
+                if isinstance(event, Pause):
+                    event.wait()
+                else:
+                    yield event
+
+    @final
+    def run_in_turns(
+        self, prepared: Prepared, stop: threading.Event
+    ) -> Generator[Event | Pause, None, None]:
+        """The same, but a pause of the bot is yielded: who reads this may do something else until
+        it ends, and go on from another thread."""
         inputs, settings = prepared.inputs, prepared.settings
         answer = AnswerEvents(self._answer_text(prepared))
         text = answer.text
@@ -247,6 +263,9 @@ class ChatBot(ABC):
             yield Start(prepared.prompt_tokens, prepared.dropped_turns)
             with closing(self._steps(inputs, settings, stop)) as steps:
                 for step in steps:
+                    if isinstance(step, Pause):
+                        yield step
+                        continue
                     usage, reason = step.usage or usage, step.finish_reason or reason
                     cached += step.cached_tokens
                     if step.prompt_logprobs is not None:
@@ -268,7 +287,7 @@ class ChatBot(ABC):
 
     def _steps(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Generator[Step, None, None]:
+    ) -> Generator[Step | Pause, None, None]:
         """`generate` as a real generator, so that closing it runs the hook's own clean-up."""
         yield from self.generate(inputs, settings, stop)
 

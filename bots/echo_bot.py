@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.errors import BotError
 from bots.events import FinishReason, Message, Step
-from bots.settings import BotSettings, control
+from bots.pause import Clock, Pause
+from bots.settings import BotConfig, BotSettings, control
 
 LOOK = 0.05
 """Seconds after which a waiting echo looks whether it is to stop."""
@@ -50,6 +51,10 @@ class EchoBot(ChatBot):
     max_running = 512
     token_prompts = False
 
+    def __init__(self, config: BotConfig | None = None) -> None:
+        super().__init__(config)
+        self._clock = Clock()
+
     def load_model(self) -> None:
         """Nothing to load."""
         self.progress("ready", 1.0)
@@ -64,7 +69,7 @@ class EchoBot(ChatBot):
 
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
+    ) -> Iterator[Step | Pause]:
         """The pieces of the prompt, at the pace that was asked for."""
         assert isinstance(settings, EchoSettings)
         said = pieces(inputs.prompt)
@@ -76,13 +81,16 @@ class EchoBot(ChatBot):
                 raise BotError(f"The echo was told to fail after {n} tokens.")
             # Due times, not pauses: one late step does not make the whole answer late.
             due = started + n / settings.rate if settings.rate else 0.0
-            while not stop.is_set() and (left := due - time.monotonic()) > 0:
-                # Cheaper than stop.wait(), which counts where hundreds of echoes run at once.
-                time.sleep(min(left, LOOK))
+            while not stop.is_set() and due > (now := time.monotonic()):
+                yield self._clock.pause(min(due, now + LOOK))
             if stop.is_set():
                 return
             reason: FinishReason = "stop" if wanted == total else "length"
             yield Step(text=said[n % len(said)], finish_reason=reason if n == total - 1 else None)
+
+    def close(self) -> None:
+        """End the clock's thread."""
+        self._clock.close()
 
     def info(self) -> BotInfo:
         """An echo has no weights and no limit."""

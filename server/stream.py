@@ -2,7 +2,8 @@
 
 A `Runner` has so many places to run and so many to wait. Each request is a `Ticket`: a thread
 runs the bot and appends events to the ticket's buffer, the event loop takes them out. The loop is
-woken once for all that has arrived since it last looked, not once per token.
+woken once for all that has arrived since it last looked, not once per token. A request whose bot
+pauses gives its thread back, and goes on in the one thread that all such requests share.
 
 All methods are called on the event loop, but for those that say otherwise.
 """
@@ -15,11 +16,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from queue import SimpleQueue
 
 import structlog
 
 from bots.chatbot import ChatBot, Prepared
 from bots.events import Delta, Done, Event, Replace, Usage
+from bots.pause import Pause
 from server.errors import RETRY_AFTER, ApiError, error_code
 from server.metrics import Metrics
 
@@ -105,6 +108,7 @@ class Ticket:
         self._wake_due = False
         self._looked = 0.0
         self._heart: asyncio.TimerHandle | None = None
+        self._running: Iterator[Event | Pause] | None = None
 
     async def events(self, heartbeat: float = 15.0) -> AsyncIterator[Event | Queued | Silence]:
         """What happens to the request; ends after `Done`, or raises what ended it.
@@ -186,9 +190,14 @@ class Ticket:
         return outcome
 
     def pump(self, bot: ChatBot) -> None:
-        """Run the bot to its end. In a thread of the runner's."""
+        """Run the bot until it pauses or ends. In a thread of the runner's."""
         try:
-            for event in bot.run(self.prepared, self.stop):
+            if self._running is None:
+                self._running = bot.run_in_turns(self.prepared, self.stop)
+            for event in self._running:
+                if isinstance(event, Pause):
+                    event.arm(self._resume)  # another thread may be here from now on
+                    return
                 if isinstance(event, Delta) or (isinstance(event, Replace) and event.token_ids):
                     self._note_token()
                 elif isinstance(event, Done):
@@ -196,6 +205,10 @@ class Ticket:
                 self.put(event)
         except BaseException as error:  # noqa: BLE001 (every failure belongs to the reader)
             self.put(self.end(error))
+        self._runner.pumped(self)
+
+    def _resume(self) -> None:
+        self._runner.paused.put(self)
 
     def _note_token(self) -> None:
         now, timings = time.monotonic(), self.timings
@@ -233,7 +246,10 @@ class Runner:
         self._idle.set()
         self._bot: ChatBot
         self._threads: ThreadPoolExecutor | None = None
+        self.paused: SimpleQueue[Ticket | None] = SimpleQueue()
+        """Requests whose pause is over; None ends the thread that runs them."""
         self.draining = False
+        self._closed = False
         self._to_wake: deque[Ticket] = deque()
         self._round_due = False
         self._next_round: asyncio.TimerHandle | None = None
@@ -243,6 +259,7 @@ class Runner:
         """Run `bot` from now on, so many requests at once. From any thread, once."""
         self._bot = bot
         self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
+        threading.Thread(target=self._take_turns, name="turns", daemon=True).start()
         self.max_running = max_running
 
     def wake(self, ticket: Ticket) -> None:
@@ -268,6 +285,16 @@ class Runner:
         while self._to_wake:
             self._to_wake.popleft().wake()
         self._next_round = self.loop.call_later(ROUND, self._wake_all)
+
+    def _take_turns(self) -> None:
+        """Run those whose pause is over, one after the other, each until it pauses again."""
+        while (ticket := self.paused.get()) is not None:
+            ticket.pump(self._bot)
+
+    def pumped(self, ticket: Ticket) -> None:
+        """A bot has come to the end of a request. From any thread."""
+        with contextlib.suppress(RuntimeError):  # as in `wake`
+            self.loop.call_soon_threadsafe(self._ended, ticket)
 
     @property
     def running(self) -> int:
@@ -342,7 +369,7 @@ class Runner:
 
     def close(self) -> None:
         """Stop everything; the threads end when they have noticed."""
-        self.draining = True
+        self.draining = self._closed = True
         waiting = [*self._waiting.values()]
         self._waiting.clear()
         for ticket in waiting:
@@ -351,14 +378,19 @@ class Runner:
             ticket.stop.set()
         if self._threads:
             self._threads.shutdown(wait=False)
+        self._end_turns()
+
+    def _end_turns(self) -> None:
+        if self._closed and not self._running:
+            self.paused.put(None)
 
     def _start(self, ticket: Ticket) -> None:
         ticket.timings.admitted = time.monotonic()
         self.metrics.queue_time.observe(ticket.timings.admitted - ticket.timings.submitted)
         self._running[ticket.id] = ticket
         self._idle.clear()
-        future = self.loop.run_in_executor(self._threads, ticket.pump, self._bot)
-        future.add_done_callback(lambda _: self._ended(ticket))
+        assert self._threads is not None
+        self._threads.submit(ticket.pump, self._bot)
 
     def _ended(self, ticket: Ticket) -> None:
         del self._running[ticket.id]
@@ -366,6 +398,7 @@ class Runner:
         if self._waiting and self.running < self.max_running:
             self._start(self._waiting.pop(next(iter(self._waiting))))
             self._tell_positions()
+        self._end_turns()
 
     def _finished(self, ticket: Ticket) -> None:
         """Count and log how a request ended; never what was in it."""

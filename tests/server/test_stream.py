@@ -4,11 +4,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from queue import SimpleQueue
 
 import pytest
 
 from bots.chatbot import ChatBot, Inputs
 from bots.events import Delta, Done, Message, Start, Step
+from bots.pause import Pause, Resume
 from bots.settings import BotSettings
 from server.errors import ApiError
 from server.metrics import Metrics
@@ -253,3 +255,66 @@ def test_the_rate_is_of_the_tokens_after_the_first() -> None:
         "tokens_per_second": 5.0,
     }
     assert Timings(arrived=1, submitted=1, ended=2).summary(0)["tokens_per_second"] is None
+
+
+class PausingBot(ChatBot):
+    """Says two tokens, with a pause before each that the test ends; notes the threads it ran in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resumes: SimpleQueue[Resume] = SimpleQueue()
+        self.threads: list[str] = []
+
+    def load_model(self) -> None:
+        pass
+
+    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+        return messages[-1].content
+
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+    ) -> Iterator[Step | Pause]:
+        for text in "xy":
+            yield Pause(self.resumes.put)
+            self.threads.append(threading.current_thread().name)
+            if inputs.prompt == "break":
+                raise RuntimeError("broken on purpose")
+            if stop.is_set():
+                return
+            yield Step(text=text)
+
+
+def test_requests_that_pause_share_one_thread() -> None:
+    async def test() -> None:
+        bot = PausingBot()
+        runner = Runner(max_queue=0, timeout=60, metrics=Metrics())
+        runner.open(bot, 3)
+        tickets = [submit(runner, "a"), submit(runner, "b"), submit(runner, "c", "break")]
+        readers = [asyncio.create_task(all_of(ticket)) for ticket in tickets]
+        for _ in range(5):
+            (await asyncio.to_thread(bot.resumes.get))()
+        for reader in readers[:2]:
+            start, *said, done = await reader
+            assert isinstance(start, Start)
+            assert said in ([Delta("x"), Delta("y")], [Delta("xy")])
+            assert isinstance(done, Done)
+        with pytest.raises(RuntimeError, match="on purpose"):
+            await readers[2]
+        await until(lambda: runner.running == 0)
+        assert set(bot.threads) == {"turns"}
+        runner.close()
+
+    run(test)
+
+
+def test_closing_waits_for_requests_that_pause() -> None:
+    async def test() -> None:
+        bot = PausingBot()
+        async with runner_of(bot) as runner:
+            reader = asyncio.create_task(all_of(submit(runner, "a")))
+            resume = await asyncio.to_thread(bot.resumes.get)
+            runner.close()
+            resume()
+            assert (await reader)[-1].finish_reason == "cancelled"  # type: ignore[attr-defined]
+
+    run(test)
