@@ -3,168 +3,191 @@
 Knows tensors; knows no model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-_PAGE = 64
-"""Room for keys and values grows by a quarter, rounded up to this many tokens."""
-
-
-class KVCache:
-    """Keys and values of one sequence: for each layer [key-value heads, room, head size].
-
-    `length` tokens are in. What a pass appends counts only after `commit`, so that one that
-    failed can be done again.
-    """
-
-    def __init__(self, layers: int, room: int = 0) -> None:
-        self.length = 0
-        self.room = room
-        self._keys: list[torch.Tensor | None] = [None] * layers
-        self._values: list[torch.Tensor | None] = [None] * layers
-
-    def append(
-        self, layer: int, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put `keys` and `values` [heads, new, size] after the tokens that are in.
-
-        Returns those of all tokens, views that are valid until the next call.
-        """
-        end = self.length + keys.shape[1]
-        return (
-            self._put(self._keys, layer, keys, end),
-            self._put(self._values, layer, values, end),
-        )
-
-    def _put(
-        self, all_layers: list[torch.Tensor | None], layer: int, new: torch.Tensor, end: int
-    ) -> torch.Tensor:
-        held = all_layers[layer]
-        if held is None or held.shape[1] < end:
-            self.room = max(self.room, -(-(end + end // 4) // _PAGE) * _PAGE)
-            grown = new.new_empty(new.shape[0], self.room, new.shape[2])
-            if held is not None:
-                grown[:, : self.length] = held[:, : self.length]
-            held = all_layers[layer] = grown
-        held[:, self.length : end] = new
-        return held[:, :end]
-
-    def commit(self, count: int) -> None:
-        """Count the newest tokens, which went through all layers."""
-        self.length += count
-
-    def copy(self, length: int, room: int) -> "KVCache":
-        """The first `length` tokens in a cache of their own, with room for `room`."""
-        made = KVCache(len(self._keys), room)
-        for mine, theirs in ((self._keys, made._keys), (self._values, made._values)):
-            for layer, held in enumerate(mine):
-                assert held is not None
-                size = max(room, length)
-                theirs[layer] = held.new_empty(held.shape[0], size, held.shape[2])
-                theirs[layer][:, :length] = held[:, :length]  # type: ignore[index]
-        made.length = length
-        return made
-
-    @property
-    def complete(self) -> bool:
-        """Whether every layer has keys."""
-        return all(one is not None for one in self._keys)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds, room included."""
-        held = (one for one in (*self._keys, *self._values) if one is not None)
-        return sum(one.numel() * one.element_size() for one in held)
+from bots.engine.cache import KVCache, KVStack
 
 
 @dataclass(slots=True)
 class Part:
     """A sequence's part of a pass: `ids` [new] after what `cache` holds, and how many of the last
-    positions' logits are wanted."""
+    positions' logits are wanted.
+
+    One whose cache is in a stack has one id, and all of the stack are in the same pass.
+    """
 
     cache: KVCache
     ids: torch.Tensor
     keep: int = 1
-    start: int = 0
-    end: int = 0
-
-    def mask(
-        self, window: int | None, device: torch.device, *, needed: bool = False
-    ) -> torch.Tensor | None:
-        """What each new token sees of all tokens, [new, all], where a causal flag cannot tell."""
-        past, new = self.cache.length, self.end - self.start
-        if not needed and past == 0 and (window is None or new <= window):
-            return None
-        seen = torch.ones(new, past + new, dtype=torch.bool, device=device)
-        seen = seen.tril(past)
-        return seen if window is None else seen.triu(past - window + 1)
 
 
-def attend(
-    layer: int,
-    parts: Sequence[Part],
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    scaling: float | None = None,
-    window: int | None = None,
-    slopes: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Put keys and values into the parts' caches, and attend to all there are: [new, heads, size].
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How scores are made: times `scaling`; `window` is how many tokens back one sees, `slopes`
+    [heads] what is added for each position of a key (ALiBi)."""
 
-    `query` [heads, new, size], `key` and `value` [key-value heads, new, size] of all parts end to
-    end. `window` is how many tokens back one sees, `slopes` [heads] what is added for each
-    position of a key (ALiBi).
-    """
-    output = query.new_empty(query.shape[1], query.shape[0], value.shape[2])
-    for part in parts:
-        at = slice(part.start, part.end)
-        keys, values = part.cache.append(layer, key[:, at], value[:, at])
-        if part.end - part.start == 1:
-            output[at] = _one(query[:, part.start], keys, values, scaling, window, slopes)
-            continue
-        mask = part.mask(window, query.device, needed=slopes is not None)
-        if slopes is not None:
-            assert mask is not None
-            bias = _bias(slopes, keys.shape[1], query.dtype)[:, None]
-            mask = bias.masked_fill(~mask, -torch.inf)[None]
+    scaling: float | None = None
+    window: int | None = None
+    slopes: torch.Tensor | None = None
+
+
+class Alone:
+    """A part of a pass that is at the rows `at`, and whose cache is its own."""
+
+    def __init__(self, cache: KVCache, at: slice) -> None:
+        self.at = at
+        self._cache = cache
+        self._biases: dict[tuple[int | None, torch.device], torch.Tensor | None] = {}
+
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Scores
+    ) -> torch.Tensor:
+        """`query` [heads, new, size], `key` and `value` [key-value heads, new, size] →
+        [new, heads, size]."""
+        keys, values = self._cache.append(layer, key, value)
+        heads, new, size = query.shape
+        if new > 1:
+            bias = self._bias(query, how)
+            found = scaled_dot_product_attention(
+                query[None],
+                keys[None],
+                values[None],
+                attn_mask=bias,
+                is_causal=bias is None,
+                scale=how.scaling,
+                enable_gqa=keys.shape[0] != heads,
+            )
+            return found[0].transpose(0, 1)
+        if how.window is not None:
+            keys, values = keys[:, -how.window :], values[:, -how.window :]
+        # The heads of a group are the rows of one product.
+        groups = query.view(1, keys.shape[0], -1, size)
+        bias = None
+        if how.slopes is not None:
+            bias = _alibi(how.slopes, keys.shape[1], query).view(*groups.shape[:3], -1)
         found = scaled_dot_product_attention(
-            query[None, :, at],
-            keys[None],
-            values[None],
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=scaling,
-            enable_gqa=keys.shape[0] != query.shape[0],
+            groups, keys[None], values[None], attn_mask=bias, scale=how.scaling
         )
-        output[at] = found[0].transpose(0, 1)
-    return output
+        return found.reshape(1, heads, values.shape[-1])
+
+    def _bias(self, query: torch.Tensor, how: Scores) -> torch.Tensor | None:
+        """What is added to the scores, where a causal flag does not tell it all."""
+        which = (how.window, query.device)
+        if which not in self._biases:
+            self._biases[which] = self._made(query, how)
+        return self._biases[which]
+
+    def _made(self, query: torch.Tensor, how: Scores) -> torch.Tensor | None:
+        past, new, window = self._cache.length, query.shape[1], how.window
+        if how.slopes is None and past == 0 and (window is None or new <= window):
+            return None
+        seen = torch.ones(new, past + new, dtype=torch.bool, device=query.device).tril(past)
+        if window is not None:
+            seen = seen.triu(past - window + 1)
+        if how.slopes is None:
+            return seen
+        return _alibi(how.slopes, past + new, query)[None, :, None].masked_fill(~seen, -torch.inf)
 
 
-def _one(
-    query: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    scaling: float | None,
-    window: int | None,
-    slopes: torch.Tensor | None,
-) -> torch.Tensor:
-    """Attention of one token, `query` [heads, size]; the heads of a group are its rows."""
-    if window is not None:
-        keys, values = keys[:, -window:], values[:, -window:]
-    groups = query.view(keys.shape[0], -1, query.shape[-1])
-    bias = None
-    if slopes is not None:
-        bias = _bias(slopes, keys.shape[1], query.dtype).view(1, *groups.shape[:2], -1)
-    found = scaled_dot_product_attention(
-        groups[None], keys[None], values[None], attn_mask=bias, scale=scaling
-    )
-    return found.reshape(query.shape[0], values.shape[-1])
+class Together:
+    """One token of each member of a stack, at the rows `at` of a pass."""
+
+    def __init__(self, stack: KVStack, at: slice) -> None:
+        self.at = at
+        self._stack = stack
+        self._lengths = [cache.length for cache in stack.members]
+        self._longest = max(self._lengths) + 1
+        self._rows: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._biases: dict[tuple[int | None, torch.device], torch.Tensor | None] = {}
+
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Scores
+    ) -> torch.Tensor:
+        """`query` [heads, rows, size], `key` and `value` [key-value heads, rows, size] →
+        [rows, heads, size]."""
+        device = query.device
+        if device not in self._rows:
+            at = torch.tensor(self._lengths).to(device)
+            self._rows[device] = torch.arange(len(self._lengths), device=device), at
+        rows, at = self._rows[device]
+        keys, values = self._stack.append(
+            layer, key.transpose(0, 1), value.transpose(0, 1), rows, at, self._longest
+        )
+        groups = query.transpose(0, 1).reshape(len(rows), key.shape[0], -1, query.shape[-1])
+        which = (how.window, device)
+        if which not in self._biases:
+            self._biases[which] = self._made(groups, at, how)
+        found = scaled_dot_product_attention(
+            groups, keys, values, attn_mask=self._biases[which], scale=how.scaling
+        )
+        return found.reshape(len(rows), query.shape[0], -1)
+
+    def _made(self, groups: torch.Tensor, at: torch.Tensor, how: Scores) -> torch.Tensor | None:
+        longest, window = self._longest, how.window
+        same = min(self._lengths) + 1 == longest and (window is None or longest <= window)
+        if same and how.slopes is None:
+            return None
+        key = torch.arange(longest, device=at.device)
+        hidden = key > at[:, None]
+        if window is not None:
+            hidden |= key <= at[:, None] - window
+        bias = groups.new_zeros(1, 1, 1, longest)
+        if how.slopes is not None:
+            bias = _alibi(how.slopes, longest, groups).view(1, *groups.shape[1:3], longest)
+        return bias.masked_fill(hidden[:, None, None], -torch.inf)
 
 
-def _bias(slopes: torch.Tensor, length: int, dtype: torch.dtype) -> torch.Tensor:
+class Pass:
+    """Parts in the order in which they are laid end to end: those of a stack one after another."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = sorted(parts, key=_place)
+        self._pieces = list(self._cut())
+
+    def _cut(self) -> Iterator[Alone | Together]:
+        start = 0
+        for (alone, _, _), found in groupby(self.parts, key=_place_of_all):
+            some = list(found)
+            if not alone:
+                stack = some[0].cache.stack
+                assert stack is not None
+                assert [part.cache for part in some] == stack.members
+                yield Together(stack, slice(start, start + len(some)))
+                start += len(some)
+                continue
+            for part in some:
+                yield Alone(part.cache, slice(start, start + len(part.ids)))
+                start += len(part.ids)
+
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Scores
+    ) -> torch.Tensor:
+        """Put keys and values into the parts' caches, and attend to all there are.
+
+        `query` [heads, new, size], `key` and `value` [key-value heads, new, size] of all parts;
+        gives [new, heads, size].
+        """
+        found = [
+            piece.attend(layer, query[:, piece.at], key[:, piece.at], value[:, piece.at], how)
+            for piece in self._pieces
+        ]
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def _place_of_all(part: Part) -> tuple[bool, int, int]:
+    """The same for all parts of a stack."""
+    return part.cache.stack is None, part.cache.stack.room if part.cache.stack else 0, 0
+
+
+def _place(part: Part) -> tuple[bool, int, int]:
+    return (*_place_of_all(part)[:2], part.cache.row)
+
+
+def _alibi(slopes: torch.Tensor, length: int, like: torch.Tensor) -> torch.Tensor:
     """[heads, length]; only differences count, so positions may begin anywhere."""
-    return (slopes[:, None] * torch.arange(length, device=slopes.device)).to(dtype)
+    return (slopes[:, None] * torch.arange(length, device=slopes.device)).to(like.dtype)

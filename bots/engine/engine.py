@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from bots.engine.attention import KVCache
+from bots.engine.cache import KVCache, Stacks, room_for
 from bots.engine.decode import Token
 from bots.engine.job import Job
 from bots.engine.packed import Packed
@@ -38,6 +38,7 @@ class Engine:
         self._packed = packed
         self._memory, self._token_bytes = memory, packed.token_bytes
         self._finite = finite
+        self._stacks = Stacks()
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._waiting: list[Job] = []
         self._running: list[Job] = []
@@ -76,9 +77,8 @@ class Engine:
     @property
     def nbytes(self) -> int:
         """Memory that keys and values of running and earlier requests hold."""
-        return self.prefixes.nbytes + sum(
-            job.cache.nbytes for job in self._running if job.cache is not None
-        )
+        own = sum(job.cache.nbytes for job in self._running if job.cache is not None)
+        return self.prefixes.nbytes + self._stacks.nbytes + own
 
     def close(self) -> None:
         """End the thread; requests at work end as if they were stopped."""
@@ -118,7 +118,7 @@ class Engine:
         for job in (*self._running, *self._waiting):
             job.cache = None
             job.out.put(error)
-        self._running, self._waiting = [], []
+        self._running, self._waiting, self._stacks = [], [], Stacks()
         self.prefixes = PrefixCache(self._memory)
 
     def _receive(self) -> bool:
@@ -136,10 +136,10 @@ class Engine:
 
     def _admit(self) -> None:
         """Let requests in, the first first, as far as the memory for all of their tokens goes."""
-        held = sum(len(job.ids) for job in self._running)
+        held = sum(room_for(len(job.ids)) for job in self._running)
         while self._waiting:
             job = self._waiting[0]
-            held += len(job.ids)
+            held += room_for(len(job.ids))
             if self._running and held * self._token_bytes > self._memory:
                 return
             del self._waiting[0]
@@ -164,10 +164,13 @@ class Engine:
     def _step(self) -> None:
         jobs = [job for job in self._running if job.decoding]
         parts = [job.part(1) for job in jobs]
+        decoding = len(jobs)
         for job, most in self._prompts(CHUNK_BESIDE if jobs else CHUNK):
             jobs.append(job)
             parts.append(job.part(most))
         try:
+            for part in parts[:decoding]:
+                self._stacks.place(part.cache)
             logits = self._packed.forward(parts)
         except Exception as error:  # noqa: BLE001 (ends requests, never the engine)
             self._failed(error, jobs)
@@ -213,17 +216,31 @@ class Engine:
         full = _is_full(error)
         clear_frames(error.__traceback__)  # they hold what the pass computed
         for job in [max(jobs, key=self._running.index)] if full else jobs:
-            job.cache = None
             self._end(job, error)
         self.prefixes.shrink(0 if full else self._memory)
 
     def _end(self, job: Job, error: Exception | None) -> None:
         (self._running if job in self._running else self._waiting).remove(job)
+        cache, job.cache = job.cache, None
         try:
-            if job.cache is not None and error is None:
-                self.prefixes.put(job.ids[: job.cache.length], job.cache)
+            if cache is not None:
+                self._keep(job.ids[: cache.length], cache, sound=error is None)
         finally:
             job.out.put(error)
+
+    def _keep(self, ids: torch.Tensor, cache: KVCache, *, sound: bool) -> None:
+        """Let go of a sequence, or keep what was computed of it for requests that begin alike."""
+        try:
+            if cache.stack is not None and sound:
+                cache.stack.take_out(cache)
+            if sound:
+                self.prefixes.put(ids, cache)
+        except RuntimeError as full:
+            if not _is_full(full):
+                raise
+        finally:
+            if cache.stack is not None:
+                cache.stack.remove(cache)
 
 
 def _is_full(error: Exception) -> bool:

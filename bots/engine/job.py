@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from bots.engine.attention import KVCache, Part
+from bots.engine.attention import Part
+from bots.engine.cache import KVCache
 from bots.engine.decode import Token, end
 from bots.engine.sampler import Sampler, Scored, score
 

@@ -5,17 +5,17 @@ pass, and hands every other pass to the module's own. The projections around it 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from transformers.models.bloom.modeling_bloom import BloomAttention
 from transformers.models.codegen.modeling_codegen import CodeGenAttention
 
-from bots.engine.attention import Part, attend
+from bots.engine.attention import Pass, Scores
 
-Now = Callable[[], Sequence[Part] | None]
-"""The parts of the pass that is under way, None in a plain one."""
+Now = Callable[[], Pass | None]
+"""The pass that is under way, None where it is a plain one."""
 
 
 def adopt(model: Any, now: Now) -> dict[str, Any] | None:
@@ -36,15 +36,15 @@ def adopt(model: Any, now: Now) -> dict[str, Any] | None:
 
 
 def _codegen(module: Any, own: Callable[..., Any], now: Now) -> Callable[..., Any]:
-    scaling = 1 / math.sqrt(module.head_dim)
+    how = Scores(1 / math.sqrt(module.head_dim))
 
     def attn(query: Any, key: Any, value: Any, attention_mask: Any = None) -> Any:
         """`query`, `key`, `value` [1, heads, new, size] → [1, heads, new, size], no weights."""
-        parts = now()
-        if parts is None:
+        packed = now()
+        if packed is None:
             return own(query, key, value, attention_mask)
         key, query = key.to(value.dtype), query.to(value.dtype)
-        found = attend(module.layer_idx, parts, query[0], key[0], value[0], scaling)
+        found = packed.attend(module.layer_idx, query[0], key[0], value[0], how)
         return found.transpose(0, 1)[None], None
 
     return attn
@@ -65,19 +65,12 @@ def _bloom(
         hidden_states: Any, residual: Any, alibi: Any, attention_mask: Any, **kw: Any
     ) -> Any:
         """`hidden_states` and `residual` [1, new, hidden] → their sum after attention."""
-        parts = now()
-        if parts is None:
+        packed = now()
+        if packed is None:
             return own(hidden_states, residual, alibi, attention_mask, **kw)
         query, key, value = module._reshape(module.query_key_value(hidden_states))
-        found = attend(
-            module.layer_idx,
-            parts,
-            query[0],
-            key[0],
-            value[0],
-            module.inv_norm_factor,
-            slopes=slopes.to(query.device),
-        )
+        how = Scores(module.inv_norm_factor, slopes=slopes.to(query.device))
+        found = packed.attend(module.layer_idx, query[0], key[0], value[0], how)
         return module.dense(found.flatten(1)[None]) + residual, None
 
     return forward

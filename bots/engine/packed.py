@@ -15,7 +15,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, DynamicCach
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from bots.engine.attention import KVCache, Part, attend
+from bots.engine.attention import Part, Pass, Scores
+from bots.engine.cache import KVCache, Stacks
 from bots.engine.device import input_device
 from bots.engine.older import adopt
 from bots.engine.rope import prefill_in_one
@@ -36,8 +37,8 @@ class Packed:
         self.token_bytes = 0
         """Memory of a token's keys and values; known once `fits` has run."""
         self._before = model.config._attn_implementation
-        self._parts: Sequence[Part] | None = None
-        self._adopted = adopt(model, lambda: self._parts)
+        self._pass: Pass | None = None
+        self._adopted = adopt(model, lambda: self._pass)
         """Arguments of a pass where the attention takes its parts from here, None elsewhere."""
 
     def new_cache(self, room: int = 0) -> KVCache:
@@ -49,33 +50,36 @@ class Packed:
         at = 0
         wanted: list[torch.Tensor] = []
         positions: list[torch.Tensor] = []
-        for part in parts:
-            part.start, part.end = at, at + len(part.ids)
-            positions.append(torch.arange(part.cache.length, part.cache.length + len(part.ids)))
-            wanted.append(torch.arange(part.end - part.keep, part.end))
-            at = part.end
+        laid = Pass(parts)
+        for part in laid.parts:
+            at += (new := len(part.ids))
+            positions.append(torch.arange(part.cache.length, part.cache.length + new))
+            wanted.append(torch.arange(at - part.keep, at))
         # A mask of four dimensions is taken for a finished one, and no attention here reads it.
-        more = {"attention_mask": self._unused_mask, "packed": parts}
-        self._parts = parts
+        more = {"attention_mask": self._unused_mask, "packed": laid}
+        self._pass = laid
         try:
             logits = self.model(
-                input_ids=torch.cat([part.ids for part in parts])[None],
+                input_ids=torch.cat([part.ids for part in laid.parts])[None],
                 position_ids=torch.cat(positions)[None].to(self.device),
                 use_cache=False,
                 logits_to_keep=torch.cat(wanted).to(self.device),
                 **(more if self._adopted is None else self._adopted),
             ).logits[0]
         finally:
-            self._parts = None
+            self._pass = None
+        found = logits.split([part.keep for part in laid.parts])
+        rows = {id(part): some for part, some in zip(laid.parts, found, strict=True)}
         for part in parts:
             part.cache.commit(len(part.ids))
-        return list(logits.split([part.keep for part in parts]))
+        return [rows[id(part)] for part in parts]
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def fits(self) -> bool:
         """Whether the model computes packed what it computes plainly; sets its attention if so.
 
-        Two sequences of different lengths, one in two chunks, each followed by a token.
+        Two sequences of different lengths, one in two chunks, each followed by a token, which go
+        through side by side.
         """
         model = self.model
         if (
@@ -94,15 +98,18 @@ class Packed:
             a, b = self.new_cache(), self.new_cache()
             self.forward([Part(a, one[:4])])
             first = self.forward([Part(a, one[4:8]), Part(b, two[:4])])
+            self.token_bytes = a.nbytes // a.room
+            complete = a.complete and b.complete
+            stacks = Stacks()
+            stacks.place(a)
+            stacks.place(b)
             last = self.forward([Part(b, two[4:]), Part(a, one[8:])])
             found = [
                 torch.stack([first[0][0], last[1][0]]),
                 torch.stack([first[1][0], last[0][0]]),
             ]
-            self.token_bytes = a.nbytes // a.room
             same = (
-                a.complete
-                and b.complete
+                complete
                 and all(map(_windows_known, model.modules()))
                 and all(_close(mine, theirs) for mine, theirs in zip(found, wanted, strict=True))
             )
@@ -153,7 +160,7 @@ def _attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    packed: Sequence[Part] | None = None,
+    packed: Pass | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of each part over its own cache; without parts, transformers' own.
@@ -170,5 +177,5 @@ def _attention(
         raise ValueError("this attention has more than a scale")
     window = kwargs.get("sliding_window")
     module.packed_window = window
-    found = attend(module.layer_idx, packed, query[0], key[0], value[0], scaling, window)
-    return found[None], None
+    how = Scores(scaling, window)
+    return packed.attend(module.layer_idx, query[0], key[0], value[0], how)[None], None

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import torch
 
-from bots.engine.attention import KVCache
+from bots.engine.cache import KVCache
 
 LEAST = 16
 """A shorter common beginning is not worth its copy."""

@@ -20,7 +20,8 @@ HARD = [
     "العربية",
     "हिन्दी",
 ]
-TEXT = st.one_of(st.sampled_from(HARD), st.text(max_size=30))
+# No special token, which is no text: hypothesis tries constants of the sources too.
+TEXT = st.one_of(st.sampled_from(HARD), st.text(max_size=30).filter(lambda one: "<|" not in one))
 
 
 class Slow:

@@ -35,7 +35,7 @@ from transformers import (
 )
 
 from bots.engine import engine as module
-from bots.engine.attention import KVCache
+from bots.engine.cache import KVCache
 from bots.engine.decode import Token, decode
 from bots.engine.engine import Engine
 from bots.engine.packed import Packed
@@ -281,7 +281,7 @@ def test_memory_is_bounded_and_returns() -> None:
     """What does not fit waits, what is kept makes room, and nothing is left over."""
     packed = Packed(made(MODELS["llama"]))
     assert packed.fits()
-    engine = Engine(packed, 100 * packed.token_bytes, finite=False)
+    engine = Engine(packed, 150 * packed.token_bytes, finite=False)
     seen: list[int] = []
     forward = packed.forward
 
@@ -293,9 +293,9 @@ def test_memory_is_bounded_and_returns() -> None:
     requests = [(prompt_of(30, at), chosen(max_new_tokens=10)) for at in range(6)]
     found = together(engine, *requests)
     assert all(len(ids(iter(tokens))) == 10 for tokens in found)
-    assert max(seen) == 2  # 40 tokens each
+    assert max(seen) == 2  # 40 tokens each, in room for 64
     eventually(lambda: engine.running == 0, "an idle engine")
-    assert engine.prefixes.nbytes <= 100 * packed.token_bytes
+    assert engine.prefixes.nbytes <= 150 * packed.token_bytes
     engine.prefixes.shrink(0)
     assert engine.nbytes == 0
     engine.close()
