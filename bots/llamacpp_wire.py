@@ -10,8 +10,11 @@ from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
 from bots.events import FinishReason, Step, TokenLogprob, TopLogprob, Usage
 from bots.sampling import SamplingSettings
 
-# The order in which transformers applies them, so that the same settings mean the same.
-_SAMPLERS = ["penalties", "temperature", "top_k", "top_p", "min_p", "typ_p"]
+# The order in which transformers applies them, so that the same settings mean the same, but for
+# top-k, which keeps the same tokens before a temperature and leaves fewer to the others.
+_SAMPLERS = ["penalties", "top_k", "temperature", "top_p", "min_p", "typ_p"]
+# Of the most probable token alone nothing needs the whole vocabulary's probabilities.
+_GREEDY = {"samplers": ["penalties", "top_k"], "top_k": 1}
 
 
 def request_of(
@@ -41,6 +44,8 @@ def request_of(
         "return_tokens": True,
         "verbose": True,  # adds llama.cpp's own form of the chunk, which has ids and their count
     }
+    if settings.temperature == 0:
+        ask |= _GREEDY
     if settings.seed is not None:
         ask["seed"] = settings.seed
     if settings.logprobs is not None:

@@ -45,6 +45,14 @@ def test_every_setting_reaches_llama_cpp() -> None:
     assert ask["repeat_last_n"] == 1000
 
 
+def test_a_greedy_choice_is_made_without_probabilities() -> None:
+    """They cost a softmax over the vocabulary at each token; penalties still count."""
+    ask = request_of([1], SamplingSettings(temperature=0, top_k=50, repetition_penalty=1.3), 10)
+    assert (ask["samplers"], ask["top_k"]) == (["penalties", "top_k"], 1)
+    assert ask["repeat_penalty"] == 1.3
+    assert "top_p" in request_of([1], SamplingSettings(temperature=0.1), 10)["samplers"]
+
+
 def test_what_is_not_set_is_not_sent() -> None:
     """llama.cpp chooses a seed, and computes no log-probabilities."""
     ask = request_of([1], SamplingSettings(), 1000)
