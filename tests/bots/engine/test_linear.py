@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bots.engine.linear import PackedLinear, can_pack, pack
+from bots.engine.linear import JoinedLinear, PackedLinear, can_pack, pack
 
 needs_onednn = pytest.mark.skipif(not can_pack(), reason="this build of PyTorch has no oneDNN")
 
@@ -45,3 +45,55 @@ def test_a_tied_embedding_is_left_whole() -> None:
     model["head"].weight = model["embed"].weight
     assert pack(model) == 1
     assert model["embed"](torch.tensor([3])).shape == (1, 4)
+
+
+class Attention(nn.Module):  # type: ignore[misc]
+    """Three layers of one input, in an order of its own."""
+
+    def __init__(self, *, bias: bool, odd: bool = False) -> None:
+        super().__init__()
+        self.v_proj = nn.Linear(12, 6, bias=bias)
+        self.q_proj = nn.Linear(12, 24, bias=bias)
+        self.k_proj = nn.Linear(12, 6, bias=bias and not odd)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """`rows` [..., 12] → [..., 36]."""
+        return torch.cat((self.k_proj(rows), self.v_proj(rows), self.q_proj(rows)), -1)
+
+
+@needs_onednn
+@pytest.mark.parametrize("bias", [True, False])
+def test_layers_of_one_input_are_one_product(bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Attention(bias=bias)
+    one, other = torch.randn(1, 5, 12), torch.randn(1, 3, 12)
+    wanted = [model(rows) for rows in (one, other)]
+    parameters = sum(one.numel() for one in model.parameters())
+    assert pack(model) == 3
+    assert all(type(layer) is JoinedLinear for layer in (model.q_proj, model.k_proj, model.v_proj))
+    assert sum(one.numel() for one in model.parameters()) == parameters
+    products: list[torch.Size] = []
+    forward = PackedLinear.forward
+
+    def counted(layer: PackedLinear, rows: torch.Tensor) -> torch.Tensor:
+        products.append(rows.shape)
+        return forward(layer, rows)
+
+    monkeypatch.setattr(PackedLinear, "forward", counted)
+    with torch.inference_mode():
+        for rows, expected in zip((one, other, one), (*wanted, wanted[0]), strict=True):
+            assert torch.allclose(model(rows), expected, atol=1e-5)
+        assert len(products) == 3
+        # One layer by itself, twice, and then with another input.
+        for rows, expected in ((one, wanted[0]), (one, wanted[0]), (other, wanted[1])):
+            assert torch.allclose(model.k_proj(rows), expected[..., :6], atol=1e-5)
+
+
+@needs_onednn
+def test_layers_that_differ_are_not_joined() -> None:
+    model = Attention(bias=True, odd=True)
+    rows = torch.randn(2, 12)
+    wanted = model(rows)
+    assert pack(model) == 3
+    assert type(model.q_proj) is PackedLinear
+    with torch.inference_mode():
+        assert torch.allclose(model(rows), wanted, atol=1e-5)
