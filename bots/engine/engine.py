@@ -212,12 +212,15 @@ class Engine:
         return [next(found) if job.plain else None for job in jobs]
 
     def _failed(self, error: Exception, jobs: list[Job]) -> None:
-        """A full device costs the newest request; the others try again. Else all of the step."""
+        """End the requests of a step. But a full device costs what is kept of earlier ones, and
+        where nothing is, the newest request; the others try again."""
         full = _is_full(error)
         clear_frames(error.__traceback__)  # they hold what the pass computed
+        if full and self.prefixes.nbytes:
+            self.prefixes.shrink(0)
+            return
         for job in [max(jobs, key=self._running.index)] if full else jobs:
             self._end(job, error)
-        self.prefixes.shrink(0 if full else self._memory)
 
     def _end(self, job: Job, error: Exception | None) -> None:
         (self._running if job in self._running else self._waiting).remove(job)

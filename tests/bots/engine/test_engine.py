@@ -35,7 +35,7 @@ from transformers import (
 )
 
 from bots.engine import engine as module
-from bots.engine.cache import KVCache
+from bots.engine.cache import KVCache, KVStack
 from bots.engine.decode import Token, decode
 from bots.engine.engine import Engine
 from bots.engine.packed import Packed
@@ -388,6 +388,30 @@ def test_an_error_of_the_engine_itself_reaches_all(
             list(running)
     assert ids(engine.decode(healthy, chosen(), threading.Event())) == wanted
     assert engine.running == 0
+
+
+def test_a_full_device_costs_what_is_kept_before_any_request(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ids(engine.decode(prompt_of(40), chosen(), threading.Event()))
+    forward, grown = engine._packed.forward, KVStack._grown
+    seen: list[str] = []
+
+    def full(name: str, go_on: Any) -> Any:
+        def fails(*given: Any) -> Any:
+            if engine.prefixes.nbytes:
+                seen.append(name)
+                raise torch.OutOfMemoryError("full")
+            return go_on(*given)
+
+        return fails
+
+    monkeypatch.setattr(engine._packed, "forward", full("pass", forward))
+    assert ids(engine.decode(prompt_of(40), chosen(), threading.Event())) == wanted
+    monkeypatch.setattr(engine._packed, "forward", forward)
+    monkeypatch.setattr(KVStack, "_grown", full("stack", grown))
+    assert ids(engine.decode(prompt_of(40), chosen(), threading.Event())) == wanted
+    assert seen == ["pass", "stack"]
 
 
 def test_no_room_for_what_is_known(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
