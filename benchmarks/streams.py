@@ -1,5 +1,5 @@
-"""What streaming costs a worker: CPU time per event, with so many streams at so many events a
-second, and whether all arrive.
+"""What streaming costs a worker: CPU time per event, with so many streams at so many tokens a
+second, and whether all arrive on time.
 
 An echo worker has no model, so all it does is the wire. Figures are of the worker's process alone.
 """
@@ -15,31 +15,55 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.report import machine, write_section
+from benchmarks.report import Watch, machine, table, write_section
 from tests.support import answers, eventually, free_port
+
+WORD = "word"
+"""A token of the echo."""
+
+BEGIN = 2.0
+"""Seconds over which the streams of a run begin, one after the other."""
+
+SECONDS = 10
+"""Length of an answer."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run."""
+    """One run: how many streams, their tokens and the events these came in; seconds of CPU of the
+    worker; how much later than due tokens came, in seconds."""
 
     streams: int
+    tokens: int
     events: int
-    seconds: float
-    cpu_us: float
-    late_ms: float
+    cpu: float
+    late: list[float]
 
-    def row(self) -> str:
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of CPU for an event."""
+        return self.cpu / self.events * 1e6
+
+    def row(self) -> list[str]:
         """A line of the table."""
-        return (
-            f"| {self.streams} | {self.events} | {self.events / self.seconds:.0f}"
-            f" | {self.cpu_us:.0f} | {self.late_ms:.1f} |"
-        )
+        late = statistics.quantiles(self.late, n=100)
+        return [
+            *(str(number) for number in (self.streams, self.tokens, self.events)),
+            f"{self.cpu_us:.0f}",
+            f"{late[49] * 1000:.1f}",
+            f"{late[98] * 1000:.1f}",
+        ]
 
 
-async def one_stream(port: int, tokens: int, rate: float) -> list[float]:
-    """Read one answer from the socket; when each delta arrived, in seconds from the first."""
-    words = " ".join(["word"] * tokens)
+async def one_stream(port: int, rate: float, wait: float) -> tuple[int, list[float]]:
+    """Read one answer from the socket, begun after `wait` seconds.
+
+    Returns the number of events, and how late each token was, in seconds, against the most
+    punctual one.
+    """
+    await asyncio.sleep(wait)
+    tokens = int(rate * SECONDS)
+    words = " ".join([WORD] * tokens)
     params = {"rate": rate, "max_new_tokens": tokens}
     body = json.dumps({"messages": [{"role": "user", "content": words}], "params": params})
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -49,39 +73,36 @@ async def one_stream(port: int, tokens: int, rate: float) -> list[float]:
     )
     writer.write(body.encode())
     arrived: list[float] = []
-    done = False
-    while line := await reader.readline():
-        if line == b"event: delta\n":
-            arrived.append(time.monotonic())
-        done = done or line == b"event: done\n"
+    events, done, rest = 0, False, b""
+    while part := await reader.read(2**16):
+        now = time.monotonic()
+        *lines, rest = (rest + part).split(b"\n")
+        events += lines.count(b"event: delta")
+        done = done or b"event: done" in lines
+        said = sum(line.count(WORD.encode()) for line in lines)
+        arrived += [now] * said
     writer.close()
     assert done, "a stream was cut"
-    return [at - arrived[0] for at in arrived]
+    assert len(arrived) == tokens, "a stream is not whole"
+    begun = min(at - n / rate for n, at in enumerate(arrived))
+    return events, [at - begun - n / rate for n, at in enumerate(arrived)]
 
 
 async def measure(port: int, process: psutil.Process, streams: int, rate: float) -> Result:
-    """Run `streams` answers of ten seconds at once."""
-    tokens = int(rate * 10)
-    before, started = sum(process.cpu_times()[:2]), time.monotonic()
-    all_arrived = await asyncio.gather(*(one_stream(port, tokens, rate) for _ in range(streams)))
-    seconds = time.monotonic() - started
+    """Run `streams` answers at once."""
+    before = sum(process.cpu_times()[:2])
+    waits = [BEGIN * number / streams for number in range(streams)]
+    read = await asyncio.gather(*(one_stream(port, rate, wait) for wait in waits))
     cpu = sum(process.cpu_times()[:2]) - before
-    events = sum(len(arrived) for arrived in all_arrived)
-    late = [at - n / rate for arrived in all_arrived for n, at in enumerate(arrived)]
-    p99 = statistics.quantiles(late, n=100)[98]
-    return Result(streams, events, seconds, cpu / events * 1e6, p99 * 1000)
+    late = [seconds for _, lates in read for seconds in lates]
+    return Result(streams, len(late), sum(events for events, _ in read), cpu, late)
 
 
-def report(results: list[Result], rate: float) -> str:
+def report(results: list[Result], rate: float, words: str) -> str:
     """The section of docs/benchmarks.md."""
-    lines = [
-        f"{machine()}; {rate:g} events a second in each stream.",
-        "",
-        "| streams | events | events/s | CPU µs per event | p99 late, ms |",
-        "|---|---|---|---|---|",
-        *(result.row() for result in results),
-    ]
-    return "\n".join(lines)
+    head = ["streams", "tokens", "events", "CPU µs per event", "median late, ms", "p99 late, ms"]
+    rows = table(head, [result.row() for result in results])
+    return f"{machine()}; {rate:g} tokens a second in each stream; {words}.\n\n{rows}"
 
 
 def main() -> None:
@@ -94,6 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     port = free_port()
     command = [sys.executable, "-m", "server", "--type", "echo", "--port", str(port)]
+    watch = Watch()
     worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "a worker", 60)
@@ -105,12 +127,12 @@ def main() -> None:
                 for _ in range(options.runs)
             ]
             results.append(sorted(runs, key=lambda run: run.cpu_us)[len(runs) // 2])
-            print(results[-1].row(), flush=True)
+            print(" ".join(results[-1].row()), flush=True)
     finally:
         worker.terminate()
         worker.wait()
     if options.write:
-        write_section("streams", report(results, options.rate))
+        write_section("streams", report(results, options.rate, watch.words()))
 
 
 if __name__ == "__main__":

@@ -128,6 +128,10 @@ class ChatBot(ABC):
         """Messages to inputs. Override it only when a text alone cannot carry the prompt."""
         return self.get_input(self.get_prompt(messages, settings))
 
+    def settle(self, settings: BotSettings) -> BotSettings:
+        """The settings to decode with, where one that was asked for changes what others mean."""
+        return settings
+
     def check(self, settings: BotSettings) -> None:  # noqa: B027 (optional on purpose)
         """Refuse settings that do not go together, or not with this model.
 
@@ -145,8 +149,8 @@ class ChatBot(ABC):
         """Decode. Yields new output only, or a `whole` answer in place of what it yielded before;
         returns soon after `stop` is set.
 
-        It may block. One that only waits for others may yield a `Pause` wherever it would; having
-        done so once, it shares a thread with other requests and must not block any more.
+        It may block. One that only waits for something may yield a `Pause` wherever it would; from
+        then on it runs in the thread that resumes it and must not block any more.
 
         Raises BotError subclasses; whatever else it raises is reported as an internal error.
         """
@@ -252,7 +256,7 @@ class ChatBot(ABC):
         self, prepared: Prepared, stop: threading.Event
     ) -> Generator[Event | Pause, None, None]:
         """The same, but a pause of the bot is yielded: who reads this may do something else until
-        it ends, and go on from another thread."""
+        it is over, and go on in another thread."""
         inputs, settings = prepared.inputs, prepared.settings
         answer = AnswerEvents(self._answer_text(prepared))
         text = answer.text
@@ -302,7 +306,7 @@ class ChatBot(ABC):
 
     def _fixed(self, settings: BotSettings) -> BotSettings:
         """The final settings: defaults, then the request's, then the model's own."""
-        fixed = settings.model_copy(update=self.extra_settings())
+        fixed = self.settle(settings).model_copy(update=self.extra_settings())
         self.check(fixed)
         return fixed
 

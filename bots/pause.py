@@ -1,4 +1,4 @@
-"""Waiting without a thread, so that one thread serves many requests.
+"""Waiting without a thread of its own, so that one thread serves many requests.
 
 A bot whose `generate` would block until something happens elsewhere may yield a `Pause` instead.
 Where hundreds of requests stream at once, waking a thread of its own for each token of each costs
@@ -22,7 +22,8 @@ Resume = Callable[[], None]
 class Pause:
     """There is nothing to say until `resume` is called, which `arm(resume)` arranges.
 
-    It is called once, from any thread, perhaps before `arm` returns.
+    It is called once, from any thread, perhaps before `arm` returns. The request goes on inside
+    that call until it pauses again, so the thread that calls must have the time for it.
     """
 
     arm: Callable[[Resume], None]
@@ -35,7 +36,7 @@ class Pause:
 
 
 class Clock:
-    """Resumes at given times, from one thread for all, which lives from the first pause on."""
+    """Resumes at given times, in one thread for all, which lives from the first pause on."""
 
     def __init__(self) -> None:
         self._due: dict[int, list[Resume]] = {}

@@ -3,7 +3,7 @@
 A `Runner` has so many places to run and so many to wait. Each request is a `Ticket`: a thread
 runs the bot and appends events to the ticket's buffer, the event loop takes them out. The loop is
 woken once for all that has arrived since it last looked, not once per token. A request whose bot
-pauses gives its thread back, and goes on in the one thread that all such requests share.
+pauses gives its thread back, and goes on in the thread that resumes it.
 
 All methods are called on the event loop, but for those that say otherwise.
 """
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from queue import SimpleQueue
+from functools import partial
 
 import structlog
 
@@ -104,8 +104,9 @@ class Ticket:
         self.outcome: Done | BaseException | None = None
         self._runner = runner
         self._buffer: deque[Event | Queued | Silence | BaseException] = deque()
-        self._wake = asyncio.Event()
         self._wake_due = False
+        self._woken = False
+        self._reader: asyncio.Future[None] | None = None
         self._looked = 0.0
         self._heart: asyncio.TimerHandle | None = None
         self._running: Iterator[Event | Pause] | None = None
@@ -122,9 +123,10 @@ class Ticket:
         self._beat(heartbeat)
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
-                self._wake_due = False
+                if not self._woken:
+                    self._reader = self._runner.loop.create_future()
+                    await self._reader
+                self._woken = self._wake_due = False
                 self._looked = time.monotonic()
                 for event in self._take():
                     yield event
@@ -180,7 +182,9 @@ class Ticket:
 
     def wake(self) -> None:
         """Let the reader look into the buffer."""
-        self._wake.set()
+        self._woken = True
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     def end(self, outcome: Done | BaseException) -> Done | BaseException:
         """Note how the request ended; the first to say it is right. Returns `outcome`."""
@@ -190,13 +194,13 @@ class Ticket:
         return outcome
 
     def pump(self, bot: ChatBot) -> None:
-        """Run the bot until it pauses or ends. In a thread of the runner's."""
+        """Run the bot until it pauses or ends. In a thread of the runner's, then of the bot's."""
         try:
             if self._running is None:
                 self._running = bot.run_in_turns(self.prepared, self.stop)
             for event in self._running:
                 if isinstance(event, Pause):
-                    event.arm(self._resume)  # another thread may be here from now on
+                    event.arm(partial(self.pump, bot))  # another thread may be here from now on
                     return
                 if isinstance(event, Delta) or (isinstance(event, Replace) and event.token_ids):
                     self._note_token()
@@ -206,9 +210,6 @@ class Ticket:
         except BaseException as error:  # noqa: BLE001 (every failure belongs to the reader)
             self.put(self.end(error))
         self._runner.pumped(self)
-
-    def _resume(self) -> None:
-        self._runner.paused.put(self)
 
     def _note_token(self) -> None:
         now, timings = time.monotonic(), self.timings
@@ -246,10 +247,7 @@ class Runner:
         self._idle.set()
         self._bot: ChatBot
         self._threads: ThreadPoolExecutor | None = None
-        self.paused: SimpleQueue[Ticket | None] = SimpleQueue()
-        """Requests whose pause is over; None ends the thread that runs them."""
         self.draining = False
-        self._closed = False
         self._to_wake: deque[Ticket] = deque()
         self._round_due = False
         self._next_round: asyncio.TimerHandle | None = None
@@ -259,7 +257,6 @@ class Runner:
         """Run `bot` from now on, so many requests at once. From any thread, once."""
         self._bot = bot
         self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
-        threading.Thread(target=self._take_turns, name="turns", daemon=True).start()
         self.max_running = max_running
 
     def wake(self, ticket: Ticket) -> None:
@@ -285,11 +282,6 @@ class Runner:
         while self._to_wake:
             self._to_wake.popleft().wake()
         self._next_round = self.loop.call_later(ROUND, self._wake_all)
-
-    def _take_turns(self) -> None:
-        """Run those whose pause is over, one after the other, each until it pauses again."""
-        while (ticket := self.paused.get()) is not None:
-            ticket.pump(self._bot)
 
     def pumped(self, ticket: Ticket) -> None:
         """A bot has come to the end of a request. From any thread."""
@@ -369,7 +361,7 @@ class Runner:
 
     def close(self) -> None:
         """Stop everything; the threads end when they have noticed."""
-        self.draining = self._closed = True
+        self.draining = True
         waiting = [*self._waiting.values()]
         self._waiting.clear()
         for ticket in waiting:
@@ -378,11 +370,6 @@ class Runner:
             ticket.stop.set()
         if self._threads:
             self._threads.shutdown(wait=False)
-        self._end_turns()
-
-    def _end_turns(self) -> None:
-        if self._closed and not self._running:
-            self.paused.put(None)
 
     def _start(self, ticket: Ticket) -> None:
         ticket.timings.admitted = time.monotonic()
@@ -398,7 +385,6 @@ class Runner:
         if self._waiting and self.running < self.max_running:
             self._start(self._waiting.pop(next(iter(self._waiting))))
             self._tell_positions()
-        self._end_turns()
 
     def _finished(self, ticket: Ticket) -> None:
         """Count and log how a request ended; never what was in it."""

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from queue import SimpleQueue
 
@@ -284,15 +285,16 @@ class PausingBot(ChatBot):
             yield Step(text=text)
 
 
-def test_requests_that_pause_share_one_thread() -> None:
+def test_requests_that_pause_go_on_in_the_thread_that_resumes_them() -> None:
     async def test() -> None:
         bot = PausingBot()
         runner = Runner(max_queue=0, timeout=60, metrics=Metrics())
         runner.open(bot, 3)
         tickets = [submit(runner, "a"), submit(runner, "b"), submit(runner, "c", "break")]
         readers = [asyncio.create_task(all_of(ticket)) for ticket in tickets]
-        for _ in range(5):
-            (await asyncio.to_thread(bot.resumes.get))()
+        with ThreadPoolExecutor(1, thread_name_prefix="resuming") as resuming:
+            for _ in range(5):
+                await asyncio.wrap_future(resuming.submit(lambda: bot.resumes.get()()))
         for reader in readers[:2]:
             start, *said, done = await reader
             assert isinstance(start, Start)
@@ -301,7 +303,7 @@ def test_requests_that_pause_share_one_thread() -> None:
         with pytest.raises(RuntimeError, match="on purpose"):
             await readers[2]
         await until(lambda: runner.running == 0)
-        assert set(bot.threads) == {"turns"}
+        assert set(bot.threads) == {"resuming_0"}
         runner.close()
 
     run(test)
