@@ -29,6 +29,7 @@ class BotConfig:
     `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
     `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
     `dtype`: "auto", "float32", "bfloat16" or "float16".
+    `quantization`: "auto" as the checkpoint is, "none" at full size, "int8" quantised on load.
     `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
     the adapter to its weights once instead of at each step.
     `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
@@ -44,6 +45,7 @@ class BotConfig:
     merge_adapter: bool = False
     devices: str = "auto"
     dtype: str = "auto"
+    quantization: str = "auto"
     max_memory: str | None = None
     offload_folder: str | None = None
     kv_memory: str | None = None

@@ -145,6 +145,7 @@ class TransformersChatBot(ChatBot):
             self._base.whole()
             self.model = self.checkpoint.load(
                 self.progress,
+                self.config.quantization,
                 tqdm_class=progress_bar(self.progress),
                 **self._placement.options(self.checkpoint.native.config),
             )
@@ -368,13 +369,13 @@ class TransformersChatBot(ChatBot):
         """What transformers and accelerate made of the checkpoint."""
         config = self.model.config
         quantised = getattr(config, "quantization_config", None)
-        method = quantised.quant_method if quantised else self.checkpoint.quantised
+        method = self.checkpoint.runs or (quantised.quant_method if quantised else None)
         how: Literal["merged", "separate"] = "merged" if self.config.merge_adapter else "separate"
         placed = getattr(self.model, "hf_device_map", None) or {"": self.model.device}
         return BotInfo(
             native_class=type(self.model).__name__,
             device_map={part: str(device) for part, device in placed.items()},
-            dtype=str(self.model.dtype).removeprefix("torch."),
+            dtype=str(config.dtype).removeprefix("torch."),
             quantization=str(method) if method else None,
             context_length=self._context_length(),
             separate_answer=config.is_encoder_decoder,

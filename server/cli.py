@@ -100,6 +100,10 @@ def serve(
     dtype: Annotated[
         str | None, flag("auto, float32, bfloat16 or float16. [default: auto]", MODEL)
     ] = None,
+    quantization: Annotated[
+        str | None,
+        flag("auto: as the checkpoint is; none: full size; int8: made on load.", MODEL),
+    ] = None,
     max_memory: Annotated[
         str | None,
         flag("What the model may fill, such as 0=20GiB,cpu=64GiB. [default: all]", MODEL),

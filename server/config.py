@@ -61,6 +61,7 @@ class WorkerConfig(BaseModel):
     merge_adapter: bool = False
     devices: Annotated[str, BeforeValidator(_devices)] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    quantization: Literal["auto", "none", "int8"] = "auto"
     max_memory: str | None = None
     offload_folder: str | None = None
     kv_memory: str | None = None
@@ -111,6 +112,7 @@ class WorkerConfig(BaseModel):
             merge_adapter=self.merge_adapter,
             devices=self.devices,
             dtype=self.dtype,
+            quantization=self.quantization,
             max_memory=self.max_memory,
             offload_folder=self.offload_folder,
             kv_memory=self.kv_memory,

@@ -15,6 +15,7 @@ from bots.checkpoints.load import read_json
 from bots.checkpoints.shards import Shards, listed
 from bots.checkpoints.source import ADAPTER_CONFIG
 from bots.errors import LoadError
+from bots.quantised.linear import QuantisedLinear
 
 _FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
 _OLD = {"enable_lora", "merge_weights"}
@@ -29,6 +30,11 @@ def put_on(model: Any, folder: Path, *, merge: bool) -> Any:
     """
     if "disk" in (getattr(model, "hf_device_map", None) or {}).values():
         raise LoadError("An adapter needs its base in memory, but parts of it are on disk.")
+    if merge and any(isinstance(one, QuantisedLinear) for one in model.modules()):
+        raise LoadError(
+            "An adapter cannot be merged into quantised weights: leave out --merge-adapter.",
+            param="merge-adapter",
+        )
     config = _config(folder)
     tensors = _tensors(folder)
     try:

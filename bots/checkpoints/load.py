@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
@@ -24,10 +25,13 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from bots import known_bots
 from bots.checkpoints import chatglm, glm, internlm2, moss
 from bots.checkpoints.native import Native, same_names
+from bots.checkpoints.packing import packed
 from bots.checkpoints.quantised import format_of, unpacked
-from bots.checkpoints.recipe import state_dict
+from bots.checkpoints.quantiser import Int8Config, PackedConfig
+from bots.checkpoints.recipe import Lazy, Recipe, state_dict
 from bots.checkpoints.shards import Progress, Shards, listed
 from bots.errors import LoadError
+from bots.quantised.linear import kernels
 
 _DELTA = re.compile(r"-delta(-v?[\d.]+)?/?$")
 """How repositories call weights that must be added to a base: vicuna-7b-delta-v1.1."""
@@ -83,6 +87,8 @@ class Checkpoint:
         """Whether the checkpoint's own code runs."""
         self.native = self._native(family)
         self.quantised = format_of(self.config)
+        self.runs: str | None = None
+        """The quantised format and the kernels that run, once loaded."""
 
     def _native(self, family: str | None) -> Native:
         kind = self.config.get("model_type")
@@ -122,27 +128,25 @@ class Checkpoint:
         config = AutoConfig.from_pretrained(self.folder, trust_remote_code=True)
         return Native(AutoModelForCausalLM, config, same_names)
 
-    def load(self, progress: Progress | None = None, **placement: Any) -> Any:
+    def load(
+        self, progress: Progress | None = None, quantization: str = "auto", **placement: Any
+    ) -> Any:
         """The model, ready to answer.
 
-        `placement` goes to `from_pretrained`: dtype, device_map, max_memory, offload_folder,
-        tqdm_class. Raises LoadError when a file is damaged or missing, or a tensor is missing,
-        not expected or of another shape.
+        `quantization`: "auto" keeps weights as they are in the files, "none" makes quantised ones
+        full-size, "int8" quantises others. `placement` goes to `from_pretrained`: dtype,
+        device_map, max_memory, offload_folder, tqdm_class. Raises LoadError when a file is damaged
+        or missing, or a tensor is missing, not expected or of another shape.
         """
+        self._check(quantization)
         shards = Shards(self.folder, progress)
-        if self._as_it_is(shards):
+        if quantization != "int8" and self._as_it_is(shards):
             where: Path | None = self.folder
             tensors = None
             placement["trust_remote_code"] = self.remote
         else:
             where = None
-            tensors = state_dict(
-                shards,
-                unpacked(shards.names, self.quantised),
-                self.native.targets,
-                self._tied() if placement.get("offload_folder") else None,
-            )
-            self.native.config.__dict__.pop("quantization_config", None)
+            tensors = self._tensors(shards, quantization, placement)
         model, info = self.native.model_class.from_pretrained(
             where,
             config=self.native.config,
@@ -155,7 +159,51 @@ class Checkpoint:
         _account(info)
         if where is None and (self.folder / "generation_config.json").is_file():
             model.generation_config = GenerationConfig.from_pretrained(self.folder)
+        if how := "int8" if quantization == "int8" else self.quantised:
+            self.runs = f"{how} ({', '.join(kernels(model)) or 'full size'})"
         return model.eval()
+
+    def _check(self, quantization: str) -> None:
+        own = self.config.get("quantization_config")
+        if quantization == "int8" and (self.quantised or own):
+            raise LoadError(
+                "These weights are quantised already, so int8 is not possible: leave out"
+                " --quantization.",
+                param="quantization",
+            )
+        if quantization == "none" and own and not self.quantised:
+            raise LoadError(
+                f"Weights of {own.get('quant_method')!r} cannot be made full-size: leave out"
+                " --quantization.",
+                param="quantization",
+            )
+
+    def _tensors(
+        self, shards: Shards, quantization: str, placement: dict[str, Any]
+    ) -> dict[str, Lazy]:
+        """The state dict; what transformers must know of quantised weights goes to `placement`."""
+        targets, how, config = self.native.targets, self.quantised, self.native.config
+        tied = self._tied() if placement.get("offload_folder") else None
+        config.__dict__.pop("quantization_config", None)
+        device = _computes_on(placement)
+        if quantization == "int8":
+            placement["quantization_config"] = Int8Config(device)
+        if how is None or quantization == "none":
+            return state_dict(shards, unpacked(shards.names, how), targets, tied)
+        plan = packed(shards, how, targets, device, placement["dtype"])
+        config.quantization_config = {
+            "quant_method": PackedConfig.METHOD,
+            "layouts": plan.layouts,
+            "half": self._half(placement["dtype"]),
+        }
+        stored = {name: Recipe((name,)) for name in shards.names if name not in plan.used}
+        return state_dict(shards, stored, targets, tied, plan.recipes)
+
+    def _half(self, dtype: torch.dtype) -> torch.dtype | None:
+        """What to keep the embedding and the head in where the model computes in float32."""
+        named = self.config.get("dtype", self.config.get("torch_dtype"))
+        half = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(str(named))
+        return half if dtype == torch.float32 else None
 
     def _tied(self) -> Mapping[str, str]:
         """Tensors that are another one by a second name, under which accelerate looks for them on
@@ -167,6 +215,16 @@ class Checkpoint:
         """Whether transformers reads the folder best by itself: safetensors of a class it has."""
         plain = self.native.targets is same_names and self.quantised is None
         return self.remote or (plain and shards.files[0].suffix == ".safetensors")
+
+
+def _computes_on(placement: Mapping[str, Any]) -> str:
+    """ "cpu", or "cuda" where there is a GPU among the devices: what lies elsewhere goes there."""
+    spread, limits = placement.get("device_map"), placement.get("max_memory")
+    if isinstance(spread, dict):
+        return "cpu" if set(spread.values()) <= {"cpu", "disk"} else "cuda"
+    if limits:
+        return "cuda" if any(where != "cpu" for where in limits) else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _account(info: Mapping[str, Any]) -> None:

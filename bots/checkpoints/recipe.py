@@ -51,14 +51,16 @@ def state_dict(
     stored: Mapping[str, Recipe],
     targets: Targets,
     tied: Mapping[str, str] | None = None,
+    packed: Mapping[str, Recipe] | None = None,
 ) -> dict[str, Lazy]:
     """The native model's state dict, each tensor made when it is asked for.
 
     `stored` are the checkpoint's tensors as the format knows them (a quantised one is several
     tensors in the files). `tied` names those that are made as another one where the files do not
-    have them. Raises LoadError that lists the tensors which no rule knows.
+    have them. `packed` are native tensors that are made already. Raises LoadError that lists the
+    tensors which no rule knows.
     """
-    recipes: dict[str, Recipe] = {}
+    recipes = dict(packed or {})
     unknown: list[str] = []
     for name, source in stored.items():
         found = targets(name)

@@ -1,9 +1,9 @@
 """The tensors in a checkpoint's files, read one at a time and let go of shard by shard.
 
 Knows safetensors and torch's zip files, with or without an index; knows no model. Files are mapped
-into memory, and a mapping is dropped once the last wanted tensor of its shard was read, so what is
-resident beyond the model is about one shard. (Files written by torch before 1.6 cannot be mapped:
-they are read as a whole.)
+into memory, and a mapping is dropped once a part of it (`WINDOW`) or its last wanted tensor was
+read, so what is resident beyond the model is about that part. (Files written by torch before 1.6
+cannot be mapped: they are read as a whole.)
 """
 
 import json
@@ -22,6 +22,10 @@ from bots.errors import LoadError
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
 GPTQ = "gptq_model-*.safetensors"
+WINDOW = 64 << 20
+"""Bytes that are read of a mapped file before it is mapped anew: what was read stays resident as
+long as its mapping."""
+
 SHOWN = 8
 """How many names an error lists before it says how many more there are."""
 
@@ -48,6 +52,7 @@ class Shards:
         """The files that are mapped now."""
         self._wanted: dict[Path, dict[str, int]] = {}
         self._where: dict[str, Path] = {}
+        self._seen: dict[Path, int] = {}
         for number, path in enumerate(self.files):
             for name in _names(_opened(path)):
                 self._where[name] = path
@@ -73,13 +78,19 @@ class Shards:
             if shard is None:
                 shard = self.open[path] = _opened(path)
             tensor: torch.Tensor = shard[name] if isinstance(shard, dict) else _take(shard, name)
-            self._count(path, name)
+            self._count(path, name, tensor.nbytes)
         return tensor
 
-    def _count(self, path: Path, name: str) -> None:
+    def _count(self, path: Path, name: str, size: int) -> None:
         wanted = self._wanted.get(path)
         if wanted is None or name not in wanted:
             return
+        self._seen[path] = self._seen.get(path, 0) + size
+        if self._seen[path] > WINDOW and (
+            path.suffix == ".safetensors" or zipfile.is_zipfile(path)
+        ):
+            self.open.pop(path, None)
+            self._seen[path] = 0
         wanted[name] -= 1
         if wanted[name] <= 0:
             del wanted[name]
@@ -145,9 +156,7 @@ def _opened(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safe_open(path, framework="pt")
-        loaded = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_mapped(path))
     except pickle.UnpicklingError as error:
         if "Weights only" not in str(error):  # what torch says when it refuses, not when it fails
             raise _damaged(path, size, error) from error
@@ -162,6 +171,10 @@ def _opened(path: Path) -> Any:
     if other := [str(name) for name, one in loaded.items() if not isinstance(one, torch.Tensor)]:
         raise LoadError(f"{path.name} is no state dict: no tensors at {listed(other)}.")
     return loaded
+
+
+def _is_mapped(path: Path) -> bool:
+    return path.suffix == ".safetensors" or zipfile.is_zipfile(path)
 
 
 def _damaged(path: Path, size: int, error: Exception) -> LoadError:

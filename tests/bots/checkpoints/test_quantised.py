@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from bots.checkpoints.load import read_config
-from bots.checkpoints.quantised import Gptq, Rows, format_of, gptq_weight, rows_weight, unpacked
+from bots.checkpoints.quantised import Gptq, Rows, expanded, format_of, unpack, unpacked
 from bots.checkpoints.shards import Shards
 from bots.errors import LoadError
 from tests.golden_data import GOLDEN
@@ -44,7 +44,7 @@ def test_weights_are_bit_for_bit_the_originals(name: str) -> None:
         ({"quantization_bit": 0}, None),
         ({"quantization_bit": 8}, Rows(8)),
         ({"wbits": 4, "groupsize": 128}, Gptq(4)),
-        ({"quantization_config": {"bits": 3 + 1, "group_size": 128}}, Gptq(4)),
+        ({"quantization_config": {"bits": 3, "group_size": 128}}, Gptq(3)),
         ({"quantization_config": {"bits": 4, "checkpoint_format": "gptq_v2"}}, Gptq(4, 0)),
         ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, None),
         ({"quantization_config": {"quant_method": "awq", "bits": 4}}, None),
@@ -59,7 +59,7 @@ def test_formats_are_told_by_the_config(config: dict[str, Any], how: object) -> 
     [
         {"quantization_bit": 4, "quantization_embeddings": True},
         {"quantization_bit": 3},
-        {"wbits": 3},
+        {"wbits": 5},
         {"quantization_config": {"bits": 4, "checkpoint_format": "marlin"}},
     ],
 )
@@ -93,10 +93,10 @@ def test_the_formula_by_hand() -> None:
     parts["qweight"][0, 1] = 0x7A  # input 0: 10, input 1: 7
     parts["qzeros"][0, 0] = 0x20  # output 1: 2, and v1 adds one
     parts["scales"][0, 1] = 0.5
-    weight = gptq_weight(Gptq(4), **parts)
+    weight = expanded(Gptq(4), *parts.values())
     assert weight.shape == (64, 64)
     assert weight[1, :3].tolist() == [3.5, 2.0, -1.5]
-    assert gptq_weight(Gptq(4, zero_offset=0), **parts)[1, 0] == 4.0
+    assert expanded(Gptq(4, zero_offset=0), *parts.values())[1, 0] == 4.0
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,27 @@ def test_the_formula_by_hand() -> None:
 )
 def test_shapes_that_do_not_fit(wrong: dict[str, torch.Tensor]) -> None:
     with pytest.raises(LoadError, match="does not fit together at 4 bits"):
-        gptq_weight(Gptq(4), **(gptq(4) | wrong))
+        expanded(Gptq(4), *(gptq(4) | wrong).values())
     with pytest.raises(LoadError, match="does not fit together at 8 bits"):
-        gptq_weight(Gptq(8), **gptq(4))
+        expanded(Gptq(8), *gptq(4).values())
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_codes_are_the_words_bits_lowest_first(bits: int) -> None:
+    """Those of 3 bits lie across words."""
+    codes = torch.randint(1 << bits, (64, 5), generator=torch.Generator().manual_seed(bits))
+    words = []
+    for column in codes.T.tolist():
+        whole = sum(code << bits * at for at, code in enumerate(column))
+        words.append([(whole >> 32 * at) & 0xFFFFFFFF for at in range(64 * bits // 32)])
+    packed = torch.tensor(words).T.to(torch.int32)
+    assert torch.equal(unpack(packed, bits), codes.to(torch.uint8))
 
 
 def test_rows_by_hand() -> None:
     packed = torch.tensor([[0x1F, -0x7F]], dtype=torch.int8)  # 1, −1, −8, 1
-    assert rows_weight(Rows(4), packed, torch.tensor([2.0])).tolist() == [[2, -2, -16, 2]]
+    assert expanded(Rows(4), packed, torch.tensor([2.0])).tolist() == [[2, -2, -16, 2]]
     with pytest.raises(LoadError, match="does not fit"):
-        rows_weight(Rows(8), packed.float(), torch.ones(1))
+        expanded(Rows(8), packed.float(), torch.ones(1))
     with pytest.raises(LoadError, match="does not fit"):
-        rows_weight(Rows(8), packed, torch.ones(2))
+        expanded(Rows(8), packed, torch.ones(2))
