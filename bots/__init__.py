@@ -12,6 +12,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from bots.chatbot import ChatBot, Progress
@@ -104,9 +105,16 @@ def known_bots() -> dict[str, str | type[ChatBot]]:
 def choose_bot(
     path: str = "", *, family: str | None = None, bot: str | None = None
 ) -> type[ChatBot]:
-    """The class that serves a model, imported, which may take seconds; see `find_bot`."""
+    """The class that serves a model, imported, which may take seconds; see `find_bot`.
+
+    A family of transformers' that is named for a GGUF file is answered by llama.cpp. Raises
+    ConfigError where it cannot be.
+    """
     found = find_bot(path, family=family, bot=bot)
-    return _load(found) if isinstance(found, str) else found
+    chosen = _load(found) if isinstance(found, str) else found
+    if hasattr(chosen, "family") and is_gguf(path):
+        return cast("type[ChatBot]", _from_name("bots.llamacpp_family").with_llamacpp(chosen))
+    return chosen
 
 
 def find_bot(
@@ -122,6 +130,8 @@ def find_bot(
     if bot:
         return bot
     name = family or family_of(path)
+    if name == "auto" and is_gguf(path):
+        name = "llamacpp"
     known = known_bots()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
@@ -164,10 +174,15 @@ def family_of(path: str) -> str:
         return known
     if path.startswith(("http://", "https://")):
         return "openai"
-    if path.endswith(".gguf"):
+    if is_gguf(path):
         return "llamacpp"
     folder = Path(path).expanduser()
     return folder_family(folder, _family_of_id) if folder.is_dir() else "auto"
+
+
+def is_gguf(path: str) -> bool:
+    """Whether a path is that of a GGUF file, by its name."""
+    return path.endswith(".gguf") or MODEL_NAME_TO_MODEL_DICT.get(path) == "llamacpp"
 
 
 def _family_of_id(name: str) -> str | None:
@@ -207,7 +222,7 @@ def _from_file(path: Path) -> object:
     return module
 
 
-def _from_name(name: str) -> object:
+def _from_name(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -13,16 +13,14 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import Any, ClassVar
 
 from bots import builtin, llamacpp_setup
 from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.errors import BotError, InvalidRequest, LoadError
 from bots.events import Message, Step, Usage
 from bots.gguf_header import read_header
-from bots.llamacpp_socket import SOCKET, private_folder
+from bots.llamacpp_socket import SOCKET, ask, private_folder
 from bots.llamacpp_wire import ChunkReader, error_of, request_of
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
@@ -64,12 +62,20 @@ class LlamaCppChatBot(ChatBot):
     token_prompts = True
     reasoning_tags = ("<think>", "</think>")
 
+    needs_template: ClassVar[bool] = True
+    """Whether the prompt is what a template in the file makes."""
+
+    adds_special_tokens: ClassVar[bool] = True
+    """Whether the tokens are added that the file's tokenizer puts around a text: LLaMA's `<s>`."""
+
+    stop_tokens: ClassVar[tuple[str, ...]] = ()
+    """Tokens that end an answer beside those that the file names, by their texts."""
+
     def __init__(self, config: BotConfig | None = None) -> None:
         super().__init__(config)
         if self.config.max_running is not None:
             self.max_running = self.config.max_running
         self._server: Any = None
-        self._http: httpx.Client | None = None
         self._folder: Path | None = None
         self._threads: set[threading.Thread] = set()
         self._closing = threading.Event()
@@ -82,11 +88,11 @@ class LlamaCppChatBot(ChatBot):
         path = builtin.resolve(self.config.pretrained_path, self.progress)
         self.progress("checking the file", None)
         self._header = read_header(path)
-        if not self._header.chat_template:
+        if self.needs_template and not self._header.chat_template:
             # llama.cpp would take ChatML, and a model of another format would answer badly.
             raise LoadError(
-                f"{path!r} has no chat template inside, so its prompt format is not known."
-                " Use a file with one, an instruct or chat model's."
+                f"{path!r} has no chat template inside, so its prompt format is not known. Name"
+                " its family with --type, such as vicuna, or use a file with a template."
             )
         self._read_ahead(path)
         self.progress("loading the weights", None)
@@ -108,12 +114,6 @@ class LlamaCppChatBot(ChatBot):
                 f" {self._header.architecture!r}); its own message is in the log. Either it does"
                 " not know this kind of model, or the file is damaged, or memory is too small."
             ) from error
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=params.hostnames[0]),
-            base_url="http://llama.cpp",
-            timeout=60,
-            trust_env=False,
-        )
         facts = self._ask("GET", "/props")
         self._context = int(facts["default_generation_settings"]["n_ctx"])
         self._file_type = facts.get("model_ftype")
@@ -141,19 +141,17 @@ class LlamaCppChatBot(ChatBot):
         A begin token is not in it: `get_input` adds the one that the file asks for.
         """
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        answer = self._send("POST", "/apply-template", {"messages": turns})
-        if not answer.is_success:
-            reason = answer.json().get("error", {}).get("message", answer.text)
+        status, answer = self._send("POST", "/apply-template", {"messages": turns})
+        if status != 200:
+            reason = answer.get("error", {}).get("message", answer)
             raise InvalidRequest(
                 f"messages: the model's chat template refuses them: {reason}", param="messages"
             )
-        prompt: str = answer.json()["prompt"]
-        return prompt
+        return str(answer["prompt"])
 
     def get_input(self, prompt: str) -> Inputs:
-        """The ids of llama.cpp's tokenizer, special tokens included."""
-        asked = {"content": prompt, "add_special": True, "parse_special": True}
-        ids: list[int] = self._ask("POST", "/tokenize", asked)["tokens"]
+        """The ids of llama.cpp's tokenizer; see `adds_special_tokens`."""
+        ids = self._ids_of(prompt, added=self.adds_special_tokens, special=True)
         if not ids:
             raise InvalidRequest("prompt: it has no tokens.", param="prompt")
         return Inputs(prompt, ids)
@@ -165,22 +163,18 @@ class LlamaCppChatBot(ChatBot):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
-        text: str = self._ask("POST", "/detokenize", {"tokens": list(token_ids)})["content"]
+        text = self._ask("POST", "/detokenize", {"tokens": list(token_ids)})["content"]
         return Inputs(text, list(token_ids))
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
-        answer = self._send(method, path, body)
-        if not answer.is_success:
-            raise error_of(answer.json().get("error", {}))
-        return answer.json()
+        status, answer = self._send(method, path, body)
+        if status != 200:
+            raise error_of(answer.get("error", {}))
+        return answer
 
-    def _send(self, method: str, path: str, body: object = None) -> httpx.Response:
-        """Ask llama.cpp over the socket."""
-        assert self._http is not None
-        try:
-            return self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise BotError(f"llama.cpp does not answer: {error!r}.") from error
+    def _send(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        assert self._folder is not None
+        return ask(str(self._folder / SOCKET), method, path, body)
 
     # -- answering -------------------------------------------------------------------------------
 
@@ -197,7 +191,8 @@ class LlamaCppChatBot(ChatBot):
         if settings.max_new_tokens == 0:  # llama.cpp would make one
             yield Step(finish_reason="length", usage=Usage(len(inputs.token_ids), 0))
             return
-        ask = request_of(inputs.token_ids, settings, self._context)
+        shown = [*(self.reasoning_tags or ()), *self.stop_tokens]
+        wanted = request_of(inputs.token_ids, settings, self._context, shown)
         reader = ChunkReader(self._ids_of, settings.logprobs)
         left = threading.Event()
         # From llama.cpp's thread to ours; None is the end.
@@ -209,7 +204,7 @@ class LlamaCppChatBot(ChatBot):
 
         def decode() -> None:
             try:
-                self._server.handle_completions(ask, receive)
+                self._server.handle_completions(wanted, receive)
             finally:
                 self._threads.discard(thread)
                 chunks.put(None)
@@ -227,8 +222,9 @@ class LlamaCppChatBot(ChatBot):
         if not reader.finished and not stop.is_set():
             raise BotError("llama.cpp ended the answer without saying why. Its log may tell.")
 
-    def _ids_of(self, text: str) -> list[int]:
-        asked = {"content": text, "add_special": False, "parse_special": False}
+    def _ids_of(self, text: str, *, added: bool = False, special: bool = False) -> list[int]:
+        """A text's ids, with `added` tokens around it; `special` ones are known by their names."""
+        asked = {"content": text, "add_special": added, "parse_special": special}
         ids: list[int] = self._ask("POST", "/tokenize", asked)["tokens"]
         return ids
 
@@ -249,9 +245,6 @@ class LlamaCppChatBot(ChatBot):
         self._closing.set()
         for thread in list(self._threads):
             thread.join()
-        if self._http is not None:
-            self._http.close()
-            self._http = None
         self._server = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,17 +1,20 @@
-"""The folder of llama.cpp's Unix socket: made for this user alone, leftovers removed.
+"""The folder of llama.cpp's Unix socket, made for this user alone, and how to ask over it.
 
 A worker that is killed leaves its folder behind; the next load removes it. Knows nothing of models.
 """
 
 import contextlib
+import http.client
+import json
 import os
 import socket
 import stat
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from bots.errors import LoadError
+from bots.errors import BotError, LoadError
 
 SOCKET = "llama.sock"
 """llama.cpp knows a socket by this ending."""
@@ -20,6 +23,35 @@ _PREFIX = "chatzoo-"
 _FOLDER_LENGTH = 90  # of the about 104 bytes that systems allow for a socket's name
 _SETTLED = 2.0
 """Seconds after which a socket that nobody answers is not about to be listened on any more."""
+
+_ANSWERED = 60.0
+"""Seconds until llama.cpp is thought not to answer."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("llama.cpp", timeout=_ANSWERED)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open it."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def ask(path: str, method: str, url: str, body: object = None) -> tuple[int, Any]:
+    """Status and JSON of one answer, over a connection of its own, which costs less on such a
+    socket than a pool of them. From any thread. Raises BotError where nobody answers."""
+    with contextlib.closing(_Connection(path)) as connection:
+        try:
+            connection.request(method, url, json.dumps(body), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, json.load(answer)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise BotError(f"llama.cpp does not answer: {error!r}.") from error
 
 
 def private_folder() -> Path:

@@ -18,11 +18,15 @@ _GREEDY = {"samplers": ["penalties", "top_k"], "top_k": 1}
 
 
 def request_of(
-    token_ids: Sequence[int], settings: SamplingSettings, context: int
+    token_ids: Sequence[int],
+    settings: SamplingSettings,
+    context: int,
+    shown: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The completion request for these ids and settings, in a context of so many tokens.
 
-    Stop texts are not in it: `chat()` looks for them, in the same way for every bot.
+    Special tokens have no text, but for those `shown`. Stop texts are not in it: `chat()` looks
+    for them, in the same way for every bot.
     """
     ask: dict[str, Any] = {
         "prompt": list(token_ids),
@@ -39,6 +43,7 @@ def request_of(
         "frequency_penalty": settings.frequency_penalty,
         "repeat_last_n": context,
         "ignore_eos": settings.ignore_eos,
+        "preserved_tokens": list(shown),
         "cache_prompt": True,
         "return_progress": True,  # a chunk for each batch of the prompt, at which to stop
         "return_tokens": True,

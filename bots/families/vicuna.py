@@ -1,11 +1,9 @@
 """Chinese-Vicuna (https://github.com/Facico/Chinese-Vicuna): LoRA adapters on LLaMA-7B."""
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from bots.chatbot import Inputs
-from bots.events import Message, Step
+from bots.events import Message
 from bots.settings import BotSettings, control, with_defaults
 from bots.transformers_bot import TransformersChatBot, TransformersSettings
 from bots.turns import Turns
@@ -79,14 +77,12 @@ class VicunaBot(TransformersChatBot):
         extra = f"### Input:\n{settings.input}\n\n" if settings.input else ""
         return f"{intro}\n\n### Instruction:\n{instruction}\n\n{extra}### Response:"
 
-    def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
+    def settle(self, settings: BotSettings) -> BotSettings:
         """Greedy, sampling, beam search or beam sampling, as the original names its modes."""
         assert isinstance(settings, VicunaSettings)
-        if not settings.do_sample:
-            settings = settings.model_copy(update={"temperature": 0.0})
-        return super().generate(inputs, settings, stop)
+        if settings.do_sample:
+            return settings
+        return settings.model_copy(update={"temperature": 0.0})
 
     def process_response(self, text: str) -> str:
         """Without white space around it."""

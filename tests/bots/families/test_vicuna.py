@@ -1,13 +1,10 @@
 """Chinese-Vicuna's four ways to decode."""
 
-import threading
 from typing import Any
 
 import pytest
 
-from bots.chatbot import Inputs
 from bots.families.vicuna import VicunaBot
-from bots.transformers_bot import TransformersChatBot
 
 
 @pytest.mark.parametrize(
@@ -19,17 +16,7 @@ from bots.transformers_bot import TransformersChatBot
         ({"num_beams": 1, "do_sample": True, "temperature": 0.5}, 0.5, 1),
     ],
 )
-def test_the_four_modes(
-    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], temperature: float, beams: int
-) -> None:
+def test_the_four_modes(asked: dict[str, Any], temperature: float, beams: int) -> None:
     """Beam search, beam sampling, greedy and sampling, told by two settings."""
-    seen: list[Any] = []
-
-    def generate(_: object, inputs: Inputs, settings: Any, stop: object) -> Any:
-        seen.append((settings.temperature, settings.num_beams))
-        return iter(())
-
-    monkeypatch.setattr(TransformersChatBot, "generate", generate)
-    settings = VicunaBot.Settings.parse(asked)
-    list(VicunaBot().generate(Inputs("x"), settings, threading.Event()))
-    assert seen == [(temperature, beams)]
+    settled: Any = VicunaBot().settle(VicunaBot.Settings.parse(asked))
+    assert (settled.temperature, settled.num_beams) == (temperature, beams)
