@@ -19,6 +19,8 @@ def folder_family(folder: Path, family_of_id: Callable[[str], str | None]) -> st
         _read(folder / file)
         for file in ("config.json", "tokenizer_config.json", "adapter_config.json")
     )
+    if told := config.get("chatzoo_family"):  # `chatzoo convert` wrote it
+        return str(told)
     names = [str(config.get("_name_or_path", "")), str(tokenizer.get("name_or_path", ""))]
     written = " ".join([*names, folder.resolve().name]).lower().replace("_", "-")
     if adapter and not config:

@@ -4,7 +4,10 @@ Commands only read their flags; the work is elsewhere.
 """
 
 import json
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +15,9 @@ import typer
 from rich.console import Console
 
 from bots import choose_bot, fetch_builtin
+from bots.chatbot import Progress
 from bots.errors import BotError
+from bots.tasks import apply_delta, convert
 from server import logs
 from server.app import create_app
 from server.config import load_config
@@ -259,12 +264,63 @@ def list_command(as_json: AsJson = False) -> None:
 @app.command("fetch")
 def fetch_command() -> None:
     """Get the built-in model, so that workers start without a download."""
-    show = LoadProgress()
+    with _progress("loading") as progress:
+        fetch_builtin(progress)
+    print("The built-in model is in place.")
+
+
+Out = Annotated[Path, typer.Option(help="Folder to write, which is not there yet.")]
+
+
+@app.command("convert")
+def convert_command(
+    model: Annotated[str, typer.Argument(help="A folder or a hub id.", show_default=False)],
+    out: Out,
+    type: Annotated[
+        str | None, typer.Option(help="Model family, where the files do not tell it.")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="float32, bfloat16 or float16. [default: as in the files]"),
+    ] = None,
+) -> None:
+    """Write original files (MOSS, ChatGLM, InternLM2, pickles) as native safetensors.
+
+    GPTQ weights, MOSS's int4 and int8 too, stay packed; ChatGLM's int4 and int8 are made full-size,
+    float16 unless --dtype says otherwise. Needs memory for a gigabyte of weights and one tensor.
+    """
+    with _progress("converting") as progress:
+        size = convert(model, out, progress, family=type, dtype=dtype)
+    _written(out, size)
+
+
+@app.command("apply-delta")
+def apply_delta_command(
+    base: Annotated[str, typer.Option(help="The base model: a folder or a hub id.")],
+    delta: Annotated[str, typer.Option(help="What was published: a folder or a hub id.")],
+    out: Out,
+) -> None:
+    """Add weights that were published as a difference (EduChat, Vicuna v1.1) to their base.
+
+    Needs memory for a gigabyte of weights and two tensors.
+    """
+    with _progress("adding") as progress:
+        size = apply_delta(base, delta, out, progress)
+    _written(out, size)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Progress]:
+    show = LoadProgress(what)
     try:
-        fetch_builtin(lambda stage, done: show(ProgressBody(stage=stage, fraction=done)))
+        yield lambda stage, done: show(ProgressBody(stage=stage, fraction=done))
     finally:
         show(None)
-    print("The built-in model is in place.")
+
+
+def _written(out: Path, size: int) -> None:
+    print(f"Wrote {size / 1e6:,.1f} MB of weights. To serve it:")
+    print(f"  chatzoo serve --pretrained-path {shlex.quote(str(out))}")
 
 
 @app.command(hidden=True)

@@ -130,7 +130,8 @@ class LoadProgress:
     Made before the model's library is imported, as it turns off the bars that libraries draw.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "loading") -> None:
+        self._what = what
         os.environ.setdefault("TQDM_DISABLE", "1")
         console = Console(stderr=True)
         self._bar = Progress(
@@ -153,7 +154,7 @@ class LoadProgress:
         if not self._stage:
             self._bar.start()
         if progress.stage != self._stage and self._bar.disable:
-            print(f"loading: {progress.stage}", file=sys.stderr, flush=True)
+            print(f"{self._what}: {progress.stage}", file=sys.stderr, flush=True)
         self._stage = progress.stage
         total = None if progress.fraction is None else 1.0
         self._bar.update(

@@ -80,7 +80,7 @@ class Checkpoint:
         if _DELTA.search(name or folder.name):
             raise LoadError(
                 f"{name or folder.name} holds the difference to a base model and is none by itself:"
-                " add it to its base first."
+                " add it to its base first, by `chatzoo apply-delta`."
             )
         self.config = read_config(folder)
         self.remote = trust_remote_code and "auto_map" in self.config

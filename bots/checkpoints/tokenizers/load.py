@@ -91,7 +91,7 @@ def _special(
         return moss.load
     if kind == "chatglm" and "padded_vocab_size" not in config:
         return ChatGLMTokenizer.load
-    if kind == "chatglm":
+    if kind == "chatglm" or (kind == "glm" and name == "ChatGLMTokenizer"):
         named = {"_name_or_path": declared.get("name_or_path"), **config}
         return (ChatGLM3Tokenizer if is_version_3(named, family) else ChatGLM2Tokenizer).load
     fast = (folder / "tokenizer.json").is_file()
