@@ -8,7 +8,6 @@ What llama.cpp does not give: log-probabilities of the prompt, and those of a to
 inside a character (a character of several tokens has one entry, its last token's).
 """
 
-import queue
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,11 +20,10 @@ from bots.errors import BotError, InvalidRequest, LoadError
 from bots.events import Message, Step, Usage
 from bots.gguf_header import read_header
 from bots.llamacpp_socket import SOCKET, ask, private_folder
-from bots.llamacpp_wire import ChunkReader, error_of, request_of
+from bots.llamacpp_wire import ChunkReader, Chunks, error_of, request_of
+from bots.pause import Pause
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
-
-_CHUNK = 8 << 20
 
 
 class LlamaCppSettings(SamplingSettings):
@@ -94,7 +92,7 @@ class LlamaCppChatBot(ChatBot):
                 f"{path!r} has no chat template inside, so its prompt format is not known. Name"
                 " its family with --type, such as vicuna, or use a file with a template."
             )
-        self._read_ahead(path)
+        llamacpp_setup.read_ahead(path, self._header, self.progress)
         self.progress("loading the weights", None)
         self._folder = private_folder()
         params = llamacpp_setup.parameters(
@@ -117,21 +115,6 @@ class LlamaCppChatBot(ChatBot):
         facts = self._ask("GET", "/props")
         self._context = int(facts["default_generation_settings"]["n_ctx"])
         self._file_type = facts.get("model_ftype")
-
-    def _read_ahead(self, path: str) -> None:
-        """Bring a file that fits into the page cache, with progress.
-
-        llama.cpp loads without giving progress and without letting other Python threads run, so
-        the slow part is done before.
-        """
-        memory = llamacpp_setup.available_memory()
-        if memory is not None and self._header.bytes > memory // 2:
-            return
-        size, done = Path(path).stat().st_size, 0
-        with Path(path).open("rb", buffering=0) as stream:
-            while chunk := stream.read(_CHUNK):
-                done += len(chunk)
-                self.progress("reading the file", min(done / size, 1.0))
 
     # -- prompts ---------------------------------------------------------------------------------
 
@@ -180,8 +163,8 @@ class LlamaCppChatBot(ChatBot):
 
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
-        """Decode in one of llama.cpp's slots.
+    ) -> Iterator[Step | Pause]:
+        """Decode in one of llama.cpp's slots, and go on in the thread that brings the chunks.
 
         A stop takes effect at the next token, or batch of the prompt: llama.cpp then cancels the
         task and frees the slot.
@@ -195,8 +178,7 @@ class LlamaCppChatBot(ChatBot):
         wanted = request_of(inputs.token_ids, settings, self._context, shown)
         reader = ChunkReader(self._ids_of, settings.logprobs)
         left = threading.Event()
-        # From llama.cpp's thread to ours; None is the end.
-        chunks: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        chunks = Chunks()
 
         def receive(chunk: dict[str, Any]) -> bool:
             chunks.put(chunk)
@@ -206,19 +188,24 @@ class LlamaCppChatBot(ChatBot):
             try:
                 self._server.handle_completions(wanted, receive)
             finally:
-                self._threads.discard(thread)
                 chunks.put(None)
+                self._threads.discard(thread)
 
         thread = threading.Thread(target=decode, name="llama.cpp request", daemon=True)
         self._threads.add(thread)
         thread.start()
         try:
-            while (chunk := chunks.get()) is not None and not stop.is_set():
-                if step := reader.step(chunk):
+            while not stop.is_set():
+                if not chunks:
+                    yield Pause(chunks.arm)
+                elif (chunk := chunks.take()) is None:
+                    break
+                elif step := reader.step(chunk):
                     yield step
         finally:
             left.set()
-            thread.join()
+            if thread is not threading.current_thread():
+                thread.join()
         if not reader.finished and not stop.is_set():
             raise BotError("llama.cpp ended the answer without saying why. Its log may tell.")
 

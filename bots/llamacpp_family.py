@@ -14,6 +14,7 @@ from bots.chatbot import ChatBot, Inputs
 from bots.errors import ConfigError, LoadError
 from bots.events import Message, Step
 from bots.llamacpp_bot import LlamaCppChatBot, LlamaCppSettings
+from bots.pause import Pause
 from bots.settings import BotConfig, BotSettings, with_defaults
 from bots.transformers_bot import TransformersChatBot, TransformersSettings
 
@@ -55,7 +56,9 @@ class FamilyChatBot(LlamaCppChatBot):
         """The family's."""
         return self._family.get_prompt(messages, self._own(settings))
 
-    def generate(self, inputs: Inputs, settings: BotSettings, stop: Event) -> Iterator[Step]:
+    def generate(
+        self, inputs: Inputs, settings: BotSettings, stop: Event
+    ) -> Iterator[Step | Pause]:
         """Decode as the family's settings mean it."""
         return super().generate(inputs, self._own(settings), stop)
 

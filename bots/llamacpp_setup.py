@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from bots.chatbot import Progress
 from bots.errors import LoadError
 from bots.gguf_header import GgufHeader
 from bots.settings import BotConfig
@@ -54,6 +55,22 @@ def parameters(
     params.n_batch = max(512 if on_gpu else _BATCH, slots)
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     return params
+
+
+def read_ahead(path: str, header: GgufHeader, progress: Progress) -> None:
+    """Bring a file that fits into the page cache, with progress.
+
+    llama.cpp loads without giving progress and without letting other Python threads run, so the
+    slow part is done before.
+    """
+    memory = available_memory()
+    if memory is not None and header.bytes > memory // 2:
+        return
+    size, done = Path(path).stat().st_size, 0
+    with Path(path).open("rb", buffering=0) as stream:
+        while chunk := stream.read(8 * _MIB):
+            done += len(chunk)
+            progress("reading the file", min(done / size, 1.0))
 
 
 def thread_count(chosen: int | None = None) -> int:

@@ -16,6 +16,7 @@ from bots.errors import BotError, ContextLengthExceeded, InvalidRequest, LoadErr
 from bots.events import Delta, Done, Event, Message, Start
 from bots.llamacpp_bot import LlamaCppChatBot
 from bots.llamacpp_socket import private_folder, remove_leftovers
+from bots.pause import Pause
 from bots.settings import BotConfig
 from tests.bots.test_gguf_header import gguf
 
@@ -482,6 +483,33 @@ def test_a_stop_is_honoured_at_the_next_token(bot: LlamaCppChatBot) -> None:
     assert isinstance(event, Done)
     assert event.finish_reason == "cancelled"
     assert after == 0
+    assert soon_idle(bot)
+
+
+@pytest.mark.model
+def test_a_paused_request_goes_on_in_llama_cpps_thread(bot: LlamaCppChatBot) -> None:
+    """To its end there, and a stop text then frees the slot too."""
+    prepared = bot.prepare(HELLO, Settings(temperature=0, max_new_tokens=4000, stop=("!",)))
+    running = bot.run_in_turns(prepared, threading.Event())
+    events: list[Event] = []
+    threads: list[str] = []
+    ended = threading.Event()
+
+    def go_on() -> None:
+        threads.append(threading.current_thread().name)
+        for event in running:
+            if isinstance(event, Pause):
+                event.arm(go_on)
+                return
+            events.append(event)
+        ended.set()
+
+    go_on()
+    assert ended.wait(60)
+    assert set(threads[1:]) == {"llama.cpp request"}
+    assert answer(iter(events)) == "Hello"
+    assert isinstance(events[-1], Done)
+    assert events[-1].finish_reason == "stop"
     assert soon_idle(bot)
 
 
