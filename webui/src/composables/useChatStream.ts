@@ -34,7 +34,8 @@ export function useChatStream() {
     arena.apply(id, event)
     if (isFromPerson(event)) {
       frames.cancel(id)
-      arena.commit(id)
+      // Once the requests of all panes have left: to show one must not hold up the next.
+      queueMicrotask(() => arena.commit(id))
     } else {
       // Ends take their turn, too: eight answers may end in the same moment.
       const urgent = event.type !== 'delta' && event.type !== 'replace'
