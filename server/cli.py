@@ -17,7 +17,7 @@ from rich.console import Console
 from bots import choose_bot, fetch_builtin
 from bots.chatbot import Progress
 from bots.errors import BotError
-from bots.tasks import apply_delta, convert
+from bots.tasks import apply_delta, convert, quantize
 from server import logs
 from server.app import create_app
 from server.config import load_config
@@ -27,7 +27,7 @@ from server.hub.zoo import load_zoo
 from server.schema import ProgressBody
 from server.serve import LoadProgress
 from server.serve import serve as run_worker
-from server.terminal import listing
+from server.terminal import listing, quantised
 from server.terminal.chat import chat
 from server.terminal.compare import compare
 from server.terminal.settings import parse_settings
@@ -307,6 +307,41 @@ def apply_delta_command(
     with _progress("adding") as progress:
         size = apply_delta(base, delta, out, progress)
     _written(out, size)
+
+
+@app.command("quantize")
+def quantize_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A folder or a hub id with native files, or builtin:smollm2.", show_default=False
+        ),
+    ],
+    calibration: Annotated[
+        Path, typer.Option(help="A text like those the model will see, some 60,000 tokens.")
+    ],
+    out: Out,
+    method: Annotated[str, typer.Option(help="gptq.")] = "gptq",
+    bits: Annotated[int, typer.Option(help="2, 3, 4 or 8.")] = 4,
+    group_size: Annotated[int, typer.Option(help="Inputs that share a scale: 32, 64, 128.")] = 128,
+) -> None:
+    """Quantise a model, and compare the result with what it was made of.
+
+    Needs GPTQModel: pip install 'chatzoo[gptq]'. Minutes to hours; what was interrupted goes on
+    where it was when the same command is given again.
+    """
+    with _progress("quantising") as progress:
+        made = quantize(
+            model,
+            out,
+            progress,
+            calibration=calibration,
+            method=method,
+            bits=bits,
+            group_size=group_size,
+        )
+    quantised.show(made)
+    _written(out, made.after.size)
 
 
 @contextmanager

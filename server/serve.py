@@ -14,7 +14,14 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from bots import check_path, choose_bot, find_bot
 from bots.chatbot import ChatBot
@@ -139,6 +146,7 @@ class LoadProgress:
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
