@@ -170,6 +170,12 @@ class ChatBot(ABC):
         """Facts about the model, once it is loaded."""
         return BotInfo()
 
+    def memory(self) -> dict[str, int]:
+        """Bytes held now, by kind: `weights`, `cache` (keys and values), `peak` (the most that was
+        ever held of all). A kind that is not known is left out. Any thread may ask at any time
+        after loading."""
+        return {}
+
     def close(self) -> None:  # noqa: B027 (optional on purpose)
         """Give back what the bot holds: threads, connections, memory."""
 

@@ -19,7 +19,7 @@ from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
-from bots.engine.device import free_memory
+from bots.engine.device import free_memory, input_device, peak_memory, weight_bytes
 from bots.engine.engine import Engine
 from bots.engine.linear import pack
 from bots.engine.packed import Packed
@@ -106,6 +106,7 @@ class TransformersChatBot(ChatBot):
     _adapter: Source | None = None
     _placement: Placement | None = None
     _engine: Engine | None = None
+    _weights: int = 0
 
     def __init__(self, config: BotConfig | None = None) -> None:
         super().__init__(config)
@@ -157,6 +158,7 @@ class TransformersChatBot(ChatBot):
                     self.model, self._adapter.whole(), merge=self.config.merge_adapter
                 )
             self._start_engine()
+        self._weights = weight_bytes(self.model)
 
     def _start_engine(self) -> None:
         """Decode requests together where the model can be run so; else one after another.
@@ -384,6 +386,16 @@ class TransformersChatBot(ChatBot):
             adapter=how if self._adapter else None,
             engine="one by one" if self._engine is None else "together",
         )
+
+    def memory(self) -> dict[str, int]:
+        """The weights, keys and values where requests are decoded together, and the peak."""
+        engine = self._engine
+        held = {
+            "weights": self._weights,
+            "cache": None if engine is None else engine.nbytes,
+            "peak": peak_memory(input_device(self.model)),
+        }
+        return {kind: size for kind, size in held.items() if size is not None}
 
     def _context_length(self) -> int | None:
         """Tokens for which the model has positions, or was trained; None where none are named."""

@@ -1,6 +1,6 @@
 """Prometheus metrics of a worker. The suffixes are vLLM's, so its dashboards need a new prefix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -38,8 +38,16 @@ class Metrics:
         self.prompt_tokens = counter("chatzoo_prompt_tokens", "Tokens of prompts")
         self.generation_tokens = counter("chatzoo_generation_tokens", "Tokens of answers")
         self.cached_tokens = counter("chatzoo_cached_tokens", "Prompt tokens that were reused")
+        self._memory = Gauge(
+            "chatzoo_memory_bytes", "Memory that the model holds", ["kind"], registry=self.registry
+        )
+        self._held: Callable[[], Mapping[str, int]] = dict
         self.success = counter("chatzoo_request_success", "Answers", ("finished_reason",))
         self.errors = counter("chatzoo_request_errors", "Failures", ("code",))
+
+    def watch_memory(self, held: Callable[[], Mapping[str, int]]) -> None:
+        """Ask for the bytes of each kind when the metrics are read."""
+        self._held = held
 
     def watch(self, running: Callable[[], float], waiting: Callable[[], float]) -> None:
         """Read the two gauges from their owner when they are asked for."""
@@ -59,4 +67,6 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""
+        for kind, size in self._held().items():
+            self._memory.labels(kind).set(size)
         return generate_latest(self.registry)

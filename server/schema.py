@@ -208,6 +208,15 @@ class LimitsBody(BaseModel):
     request_timeout_s: float
 
 
+class MemoryBody(BaseModel):
+    """Bytes that the model holds: its weights, keys and values of requests, and the most that its
+    device ever held. Null where not known."""
+
+    weights: int | None = None
+    cache: int | None = None
+    peak: int | None = None
+
+
 class InfoResponse(BaseModel):
     """What runs here. Facts of the model are null until it is loaded, or where unknown."""
 
@@ -223,6 +232,7 @@ class InfoResponse(BaseModel):
     base_model: str | None
     adapter: Literal["merged", "separate"] | None
     engine: str | None
+    memory: MemoryBody
     version: str
     state: State
     progress: ProgressBody | None

@@ -24,6 +24,7 @@ from server.schema import (
     Capabilities,
     InfoResponse,
     LimitsBody,
+    MemoryBody,
     ProgressBody,
     QueueBody,
     State,
@@ -58,6 +59,7 @@ class Worker:
         self.config = config
         self.name = config.display_name
         self.metrics = Metrics()
+        self.metrics.watch_memory(self.memory)
         self.conversations = Conversations(config.max_conversations, config.conversation_ttl)
         self.progress: ProgressBody | None = ProgressBody(stage="starting", fraction=None)
         self.error: str | None = None
@@ -195,6 +197,10 @@ class Worker:
         """Whether this bot has a setting of that name."""
         return self._bot is not None and setting in self._bot.Settings.model_fields
 
+    def memory(self) -> dict[str, int]:
+        """Bytes that the model holds, by kind; nothing until it is loaded."""
+        return self._bot.memory() if self._loaded and self._bot is not None else {}
+
     def info(self) -> InfoResponse:
         """The facts of `GET /info`."""
         facts, config = self._facts, self.config
@@ -211,6 +217,7 @@ class Worker:
             base_model=facts.base_model,
             adapter=facts.adapter,
             engine=facts.engine,
+            memory=MemoryBody(**self.memory()),
             version=package_version(),
             state=self.state,
             progress=self.progress,

@@ -213,7 +213,7 @@ class Stacks:
     @property
     def nbytes(self) -> int:
         """Memory that they hold."""
-        return sum(stack.nbytes for stack in self._by_room.values())
+        return sum(stack.nbytes for stack in [*self._by_room.values()])
 
 
 def _nbytes(*tensors: Sequence[torch.Tensor | None]) -> int:

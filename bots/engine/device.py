@@ -1,5 +1,6 @@
-"""Where a model takes its tokens in, and what room is there."""
+"""Where a model takes its tokens in, what room is there, and what is taken."""
 
+import sys
 from typing import Any
 
 import psutil
@@ -24,3 +25,24 @@ def free_memory(device: torch.device) -> int:
         free: int = torch.cuda.mem_get_info(device)[0]
         return free
     return int(psutil.virtual_memory().available)
+
+
+def weight_bytes(model: Any) -> int:
+    """Bytes of a model's tensors as they are held, shared ones once, those on disk not at all."""
+    tensors = (*model.parameters(), *model.buffers())
+    return sum(one.numel() * one.element_size() for one in tensors if one.device.type != "meta")
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes that tensors ever held on a GPU, or that were resident in the process.
+
+    None on Windows, without a GPU.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

@@ -76,8 +76,9 @@ class Engine:
 
     @property
     def nbytes(self) -> int:
-        """Memory that keys and values of running and earlier requests hold."""
-        own = sum(job.cache.nbytes for job in self._running if job.cache is not None)
+        """Memory that keys and values of running and earlier requests hold. From any thread."""
+        caches = [job.cache for job in [*self._running]]
+        own = sum(cache.nbytes for cache in caches if cache is not None)
         return self.prefixes.nbytes + self._stacks.nbytes + own
 
     def close(self) -> None:

@@ -103,6 +103,15 @@ def test_info_names_what_runs(bot: AutoBot) -> None:
     assert info.device_map == {"": "cpu"}
 
 
+def test_memory_counts_weights_and_what_is_kept_of_requests(bot: AutoBot) -> None:
+    answer(bot, "the fox")
+    held = bot.memory()
+    tensors = (*bot.model.parameters(), *bot.model.buffers())
+    assert held["weights"] == sum(one.numel() * one.element_size() for one in tensors)
+    assert 0 < held["cache"] < held["peak"]
+    assert held["weights"] < held["peak"]
+
+
 def test_loading_tells_its_progress(tiny_folder: Path) -> None:
     told: list[tuple[str, float | None]] = []
     bot = AutoBot(BotConfig(str(tiny_folder)))

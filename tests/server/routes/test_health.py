@@ -152,3 +152,19 @@ def test_every_answer_has_an_id_and_an_unknown_place_the_common_error(client: Te
     assert reply.status_code == 404
     assert reply.json()["error"]["code"] == "not_found"
     assert reply.headers["x-request-id"].startswith("req_")
+
+
+class Heavy(EchoBot):
+    """Says what it holds."""
+
+    def memory(self) -> dict[str, int]:
+        return {"weights": 3, "peak": 5}
+
+
+def test_what_the_model_holds_is_told(make_client: MakeClient, client: TestClient) -> None:
+    assert client.get("/info").json()["memory"] == {"weights": None, "cache": None, "peak": None}
+    heavy = make_client(Heavy())
+    assert heavy.get("/info").json()["memory"] == {"weights": 3, "cache": None, "peak": 5}
+    text = heavy.get("/metrics").text
+    assert 'chatzoo_memory_bytes{kind="weights"} 3.0' in text
+    assert 'kind="cache"' not in text

@@ -815,6 +815,7 @@ export interface components {
       adapter: ('merged' | 'separate') | null
       /** Engine */
       engine: string | null
+      memory: components['schemas']['MemoryBody']
       /** Version */
       version: string
       /**
@@ -842,6 +843,19 @@ export interface components {
       max_body_bytes: number
       /** Request Timeout S */
       request_timeout_s: number
+    }
+    /**
+     * MemoryBody
+     * @description Bytes that the model holds: its weights, keys and values of requests, and the most that its
+     *     device ever held. Null where not known.
+     */
+    MemoryBody: {
+      /** Weights */
+      weights?: number | null
+      /** Cache */
+      cache?: number | null
+      /** Peak */
+      peak?: number | null
     }
     /**
      * ModelList
