@@ -58,6 +58,7 @@ bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); write
 	$(BIN)/python -m benchmarks.serve $(if $(VLLM),--vllm-python $(VLLM)) --write
 	$(BIN)/python -m benchmarks.streams --write
 	$(BIN)/python -m benchmarks.panes --write
+	$(BIN)/python -m benchmarks.idle --write
 
 clean: ## Remove what was installed and built here
 	rm -rf .venv webui/node_modules server/hub/page build dist *.egg-info
