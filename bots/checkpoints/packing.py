@@ -14,8 +14,8 @@ from bots.quantised.layout import (
     Layout,
     kernel_for,
     stored_codes,
-    stored_offset,
     stored_scale,
+    stored_zero,
 )
 
 ROWS = 256
@@ -70,7 +70,9 @@ def _layout(
         outputs, inputs, groups = how.shape(*parts)
     except LoadError as error:
         raise LoadError(f"{sources[0]}: {error.message}") from error
-    layout = Layout(outputs, inputs, 8 if how.bits == 8 else 4, groups, signed=how.signed)
+    scales = parts[1] if len(parts) < 4 else parts[2]
+    bits = 8 if how.bits == 8 else 4
+    layout = Layout(outputs, inputs, bits, groups, signed=how.signed, dtype=scales.dtype)
     if len(parts) < 4:
         return layout, None
     group = parts[3].long()
@@ -92,7 +94,7 @@ def _recipes(
     order: torch.Tensor | None,
 ) -> Mapping[str, Recipe]:
     made = {"weight": Recipe(sources[:1], partial(_codes, layout, how, rows, order))}
-    for part, stored in (("scale", stored_scale), ("offset", stored_offset)):
+    for part, stored in (("scale", stored_scale), ("zero", stored_zero)):
         made[part] = Recipe(sources[1:3], partial(_scales, stored, layout, how, rows))
     if layout.ordered:
         made["order"] = Recipe(sources[3:], lambda group: group.argsort(stable=True).int())

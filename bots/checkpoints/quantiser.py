@@ -17,7 +17,7 @@ from transformers.quantizers import HfQuantizer, register_quantization_config, r
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from bots.errors import LoadError
-from bots.quantised.layout import Layout, kernel_for
+from bots.quantised.layout import Kernel, Layout, kernel_for
 from bots.quantised.linear import HalfEmbedding, QuantisedLinear
 
 PACKED, INT8 = "chatzoo_packed", "chatzoo_int8"
@@ -76,7 +76,7 @@ class Packed(_Quantizer):
                     raise LoadError(f"{name} is quantised, but is no linear layer.")
                 _put(model, name, QuantisedLinear(layouts[name], **_bias(module)))
             elif half is not None and module is head and isinstance(head, nn.Linear):
-                layout = Layout(module.out_features, module.in_features, 16, half=half)
+                layout = Layout(module.out_features, module.in_features, 16, dtype=half)
                 _put(model, name, QuantisedLinear(layout, **_bias(module)))
             elif half is not None and type(module) is nn.Embedding:
                 _put(model, name, HalfEmbedding(module, half))
@@ -117,14 +117,18 @@ class Int8(_Quantizer):
             own = QuantisedLinear(
                 int8_layout(head, self.quantization_config.device), bias=False, dtype=model.dtype
             )
-            own.weight.data, own.scale.data = quantise_rows(head.weight.detach())
+            own.weight.data, scale = quantise_rows(head.weight.detach())
+            own.scale.data = scale.view(own.scale.shape)
             own.bias = head.bias
             model.set_output_embeddings(own)
+            head = own
+        if isinstance(head, QuantisedLinear):
+            head.rounded = head.layout.kernel != Kernel.PLAIN
 
 
 def int8_layout(linear: nn.Linear, device: str) -> Layout:
     """Symmetric int8 by rows. On a CPU the product is in bfloat16, whatever the model is in."""
-    layout = Layout(linear.out_features, linear.in_features, 8, signed=True)
+    layout = Layout(linear.out_features, linear.in_features, 8, signed=True, dtype=torch.bfloat16)
     return replace(layout, kernel=kernel_for(layout, device, torch.bfloat16))
 
 
@@ -141,12 +145,14 @@ def quantise_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 class _Quantise(ConversionOps):
     def convert(
-        self, input_dict: dict[str, Any], full_layer_name: str = "", **_: Any
+        self, input_dict: dict[str, Any], full_layer_name: str = "", model: Any = None, **_: Any
     ) -> dict[str, torch.Tensor]:
         """`{name: weight}` → the packed tensors by their names."""
         (value,) = input_dict.values()
         codes, scale = quantise_rows(value[0] if isinstance(value, list) else value)
-        return {full_layer_name: codes, full_layer_name.removesuffix("weight") + "scale": scale}
+        name = full_layer_name.removesuffix("weight") + "scale"
+        shape, _kind = model.get_submodule(name.removesuffix(".scale")).layout.tensors()["scale"]
+        return {full_layer_name: codes, name: scale.view(-1, *shape[1:])}
 
 
 def _bias(linear: nn.Linear) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Layout:
     uneven: bool = False
     signed: bool = False
     kernel: Kernel = Kernel.PLAIN
-    half: torch.dtype = torch.float16
-    """The dtype of 16 bits."""
+    dtype: torch.dtype = torch.float16
+    """What the files have scales in, or weights of 16 bits."""
 
     @property
     def kernel_group(self) -> int:
@@ -53,7 +53,7 @@ class Layout:
         """Name, shape and dtype of what is stored."""
         out, columns = self.outputs, self.inputs
         if self.bits == 16:
-            return {"weight": ((out, columns), self.half)}
+            return {"weight": ((out, columns), self.dtype)}
         found: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
             "weight": ((out, columns // 2), torch.uint8)
             if self.bits == 4
@@ -64,9 +64,9 @@ class Layout:
         elif self.kernel == Kernel.INT8PACK:
             found["scale"] = ((out,), torch.bfloat16)
         else:
-            found["scale"] = ((out, self.groups), torch.float32)
+            found["scale"] = ((out, self.groups), self.dtype)
             if not self.signed or self.bits == 4:
-                found["offset"] = ((out, self.groups), torch.float32)
+                found["zero"] = ((out, self.groups), torch.int16)
         if self.ordered:
             found["order"] = ((columns,), torch.int32)
         if self.uneven:
@@ -112,10 +112,9 @@ def stored_scale(layout: Layout, scale: torch.Tensor, zero: torch.Tensor) -> tor
         return both.repeat_interleave(repeats, 0).bfloat16().contiguous()
     if layout.kernel == Kernel.INT8PACK:
         return scale[:, 0].bfloat16()
-    return scale.float().contiguous()
+    return scale.to(layout.dtype).contiguous()
 
 
-def stored_offset(layout: Layout, scale: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-    """What is added to scaled codes [outputs, groups]; see `stored_codes` for those of 8 bits."""
-    middle = 128 if layout.bits == 8 else 0
-    return ((middle - zero) * scale).float().contiguous()
+def stored_zero(layout: Layout, scale: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+    """Zeros [outputs, groups] for codes as `stored_codes` gives them: 8 bits are moved by 128."""
+    return (zero - (128 if layout.bits == 8 else 0)).to(torch.int16).contiguous()

@@ -21,6 +21,10 @@ class QuantisedLinear(nn.Linear):
     A kind of `nn.Linear` so that adapters can be put on it. `weight` is no matrix of numbers.
     """
 
+    rounded = False
+    """Whether it gives bfloat16 whatever it gets, as a head: who compares logits then knows how
+    exact they are."""
+
     _is_hf_initialized = True  # transformers gives no random numbers to codes that lie on disk
 
     def __init__(self, layout: Layout, *, bias: bool, dtype: torch.dtype) -> None:
@@ -28,7 +32,7 @@ class QuantisedLinear(nn.Linear):
         self.in_features, self.out_features = layout.inputs, layout.outputs
         self.layout = layout
         stored = layout.tensors()
-        for name in ("weight", "scale", "offset", "order", "group"):
+        for name in ("weight", "scale", "zero", "order", "group"):
             shape, kind = stored.get(name, ((), None))
             self.register_parameter(name, None if kind is None else _empty(shape, kind))
         self.register_parameter("bias", _empty((layout.outputs,), dtype) if bias else None)
@@ -41,18 +45,17 @@ class QuantisedLinear(nn.Linear):
         out = self._product(flat)
         if self.bias is not None:
             out = out + self.bias
-        return out.view(*rows.shape[:-1], self.out_features)
+        kind = torch.bfloat16 if self.rounded else rows.dtype
+        return out.view(*rows.shape[:-1], self.out_features).to(kind)
 
-    def _product(self, rows: torch.Tensor) -> torch.Tensor:
+    def _product(self, rows: torch.Tensor) -> Any:
         layout = self.layout
         if layout.kernel == Kernel.INT4PACK:
-            product: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
+            return torch.ops.aten._weight_int4pack_mm_for_cpu(
                 rows.bfloat16(), self.weight, layout.kernel_group, self.scale
             )
-            return product.to(rows.dtype)
         if layout.kernel == Kernel.INT8PACK and rows.shape[0] <= FEW_ROWS:
-            product = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale)
-            return product.to(rows.dtype)
+            return torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale)
         return self._plain(rows)
 
     def _plain(self, rows: torch.Tensor) -> torch.Tensor:
@@ -64,7 +67,7 @@ class QuantisedLinear(nn.Linear):
         for start in range(0, self.out_features, step):
             part = slice(start, start + step)
             out[:, part] = given @ self.dequantised(part).to(given.dtype).T
-        return out.to(rows.dtype)
+        return out
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def dequantised(self, rows: slice) -> torch.Tensor:
@@ -81,8 +84,8 @@ class QuantisedLinear(nn.Linear):
             return found
         if self.layout.kernel == Kernel.INT8PACK:
             return found.mul_(self.scale[rows, None])
-        scale = self.scale[rows]
-        offset = None if self.offset is None else self.offset[rows]
+        scale = self.scale[rows].float()
+        offset = None if self.zero is None else -self.zero[rows] * scale
         if self.group is not None:
             scale = scale.index_select(1, self.group)
             offset = None if offset is None else offset.index_select(1, self.group)

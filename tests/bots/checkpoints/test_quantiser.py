@@ -59,6 +59,16 @@ def test_int8_on_load(folder: Path) -> None:
     assert near(logits(model), logits(plain), 0.03)
 
 
+def test_int8_as_on_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain path, which is all that a GPU has, gives the same numbers."""
+    wanted = logits(Checkpoint(folder).load(quantization="int8", **CPU))
+    monkeypatch.setattr("bots.checkpoints.load._computes_on", lambda _: "cuda")
+    checkpoint = Checkpoint(folder)
+    found = logits(checkpoint.load(quantization="int8", **CPU))
+    assert checkpoint.runs == "int8 (torch)"
+    assert near(found, wanted, 0.02)
+
+
 def test_int8_with_parts_on_disk(folder: Path, tmp_path: Path) -> None:
     """What accelerate brings back from the disk is the packed tensor."""
     wanted = logits(Checkpoint(folder).load(quantization="int8", **CPU))
