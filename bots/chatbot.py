@@ -19,7 +19,7 @@ from typing import ClassVar, Literal, final
 from bots.answer import AnswerEvents
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Done, Event, FinishReason, Message, PromptScored, Start, Step, Usage
-from bots.pause import Pause
+from bots.pause import Pause, waited
 from bots.settings import BotConfig, BotSettings
 from bots.text import AnswerText
 
@@ -250,12 +250,7 @@ class ChatBot(ABC):
     @final
     def run(self, prepared: Prepared, stop: threading.Event | None = None) -> Iterator[Event]:
         """Answer a prepared request. Closing the iterator stops the decoding and waits for it."""
-        with closing(self.run_in_turns(prepared, stop or threading.Event())) as events:
-            for event in events:
-                if isinstance(event, Pause):
-                    event.wait()
-                else:
-                    yield event
+        return waited(self.run_in_turns(prepared, stop or threading.Event()))
 
     @final
     def run_in_turns(

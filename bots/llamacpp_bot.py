@@ -20,8 +20,8 @@ from bots.errors import BotError, InvalidRequest, LoadError
 from bots.events import Message, Step, Usage
 from bots.gguf_header import read_header
 from bots.llamacpp_socket import SOCKET, ask, private_folder
-from bots.llamacpp_wire import ChunkReader, Chunks, error_of, request_of
-from bots.pause import Pause
+from bots.llamacpp_wire import ChunkReader, error_of, request_of
+from bots.pause import Mailbox, Pause
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
 
@@ -178,7 +178,7 @@ class LlamaCppChatBot(ChatBot):
         wanted = request_of(inputs.token_ids, settings, self._context, shown)
         reader = ChunkReader(self._ids_of, settings.logprobs)
         left = threading.Event()
-        chunks = Chunks()
+        chunks: Mailbox[dict[str, Any] | None] = Mailbox()
 
         def receive(chunk: dict[str, Any]) -> bool:
             chunks.put(chunk)
@@ -195,11 +195,11 @@ class LlamaCppChatBot(ChatBot):
         self._threads.add(thread)
         thread.start()
         try:
-            while not stop.is_set():
-                if not chunks:
-                    yield Pause(chunks.arm)
-                elif (chunk := chunks.take()) is None:
+            for chunk in chunks.read():
+                if chunk is None or stop.is_set():
                     break
+                if isinstance(chunk, Pause):
+                    yield chunk
                 elif step := reader.step(chunk):
                     yield step
         finally:

@@ -1,17 +1,13 @@
 """llama.cpp's completion requests and chunks, as settings and steps.
 
-Functions of JSON, and the way of the chunks from thread to thread; knows neither the binding nor a
-socket.
+Functions of JSON; knows neither the binding nor a socket.
 """
 
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
 from bots.events import FinishReason, Step, TokenLogprob, TopLogprob, Usage
-from bots.pause import Resume
 from bots.sampling import SamplingSettings
 
 # The order in which transformers applies them, so that the same settings mean the same, but for
@@ -60,40 +56,6 @@ def request_of(
     if settings.logprobs is not None:
         ask["logprobs"] = max(settings.logprobs, 1)  # 0 would not even give the token's own
     return ask
-
-
-class Chunks:
-    """From llama.cpp's thread to whoever reads the answer, who goes on in that thread if it is
-    paused: on a CPU, waking another for each token takes time from the decoding."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._there: deque[dict[str, Any] | None] = deque()
-        self._resume: Resume | None = None
-
-    def put(self, chunk: dict[str, Any] | None) -> None:
-        """Add a chunk, None at the end."""
-        with self._lock:
-            self._there.append(chunk)
-            resume, self._resume = self._resume, None
-        if resume:
-            resume()
-
-    def arm(self, resume: Resume) -> None:
-        """Call `resume` once a chunk is there."""
-        with self._lock:
-            if not self._there:
-                self._resume = resume
-                return
-        resume()
-
-    def __bool__(self) -> bool:
-        """Whether one is there."""
-        return bool(self._there)
-
-    def take(self) -> dict[str, Any] | None:
-        """The oldest. Raises IndexError where none is there."""
-        return self._there.popleft()
 
 
 class ChunkReader:

@@ -8,12 +8,16 @@ more than all else that is done for the token, and such threads keep the event l
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
 TICK = 0.005
 """Seconds between two moments at which a `Clock` resumes: all that is due meanwhile shares one."""
+
+T = TypeVar("T")
 
 Resume = Callable[[], None]
 
@@ -33,6 +37,52 @@ class Pause:
         ready = threading.Event()
         self.arm(ready.set)
         ready.wait()
+
+
+def waited(items: Iterator[T | Pause]) -> Generator[T, None, None]:
+    """The items, waiting in this thread at each pause. Closing it closes `items`."""
+    try:
+        for item in items:
+            if isinstance(item, Pause):
+                item.wait()
+            else:
+                yield item
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+
+
+class Mailbox(Generic[T]):
+    """From the thread that makes items to whoever reads them, and goes on in that thread if it is
+    paused: on a CPU, waking another thread for each token takes time from the decoding."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._there: deque[T] = deque()
+        self._resume: Resume | None = None
+
+    def put(self, item: T) -> None:
+        """Add an item, and let the reader go on. From any thread."""
+        with self._lock:
+            self._there.append(item)
+            resume, self._resume = self._resume, None
+        if resume:
+            resume()
+
+    def read(self) -> Generator[T | Pause, None, None]:
+        """The items as they come, without end, and a pause wherever there is none."""
+        while True:
+            if self._there:
+                yield self._there.popleft()
+            else:
+                yield Pause(self._arm)
+
+    def _arm(self, resume: Resume) -> None:
+        with self._lock:
+            if not self._there:
+                self._resume = resume
+                return
+        resume()
 
 
 class Clock:

@@ -27,6 +27,7 @@ from bots.engine.sampler import Scored
 from bots.engine.stop_texts import StopTexts
 from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
+from bots.pause import Pause
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
 
@@ -284,7 +285,7 @@ class TransformersChatBot(ChatBot):
 
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
+    ) -> Iterator[Step | Pause]:
         """Decode on the engine."""
         assert inputs.token_ids is not None
         assert isinstance(settings, TransformersSettings)
@@ -293,12 +294,13 @@ class TransformersChatBot(ChatBot):
             if settings.num_beams > 1:
                 yield from self._beam(ids, settings, stop)
                 return
+            tokens: Iterator[Token | Pause]
             if self._engine is not None:
                 tokens = self._engine.decode(ids, settings, stop)
             else:
                 tokens = decode(self.model, ids, settings, stop, finite=finite)
             for token in tokens:
-                yield self._step(token, ids)
+                yield token if isinstance(token, Pause) else self._step(token, ids)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise OutOfMemory(

@@ -5,7 +5,7 @@ up the tokens of others for long. What was computed for earlier requests is used
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from traceback import clear_frames
@@ -19,6 +19,7 @@ from bots.engine.job import Job
 from bots.engine.packed import Packed
 from bots.engine.prefix import PrefixCache
 from bots.engine.turns import Turns
+from bots.pause import Pause
 
 CHUNK = 256
 """Tokens of prompts in a step where nobody waits for a token …"""
@@ -28,6 +29,9 @@ CHUNK_BESIDE = 64
 
 class Engine:
     """One thread that runs `packed` for all requests. `memory` is for keys and values, in bytes.
+
+    Whoever reads an answer and pauses goes on in this thread, between two steps: waking a thread
+    for each token of each request takes longer than what is done with the token.
 
     Each step is one of `turns`, in which whoever else uses the model has it alone.
     """
@@ -48,8 +52,8 @@ class Engine:
 
     def decode(
         self, prompt: Sequence[int], settings: Any, stop: threading.Event
-    ) -> Iterator[Token]:
-        """The answer to a prompt of token ids, token by token.
+    ) -> Generator[Token | Pause, None, None]:
+        """The answer to a prompt of token ids, token by token; pauses between the steps.
 
         `settings` is a `TransformersSettings`. The log-probabilities are the model's own, before
         penalties and temperature. A token that ends the answer is not part of it. Raises what the
@@ -60,11 +64,13 @@ class Engine:
         if self._closed.is_set():
             self._refuse()
         try:
-            while (token := job.out.get()) is not None:
+            for token in job.out.read():
+                if token is None:
+                    return
                 if isinstance(token, Exception):
                     raise token
                 yield token
-                if stop.is_set():
+                if stop.is_set() and isinstance(token, Token):
                     return  # the engine may be a token ahead, which nobody is to see
         finally:
             job.left.set()

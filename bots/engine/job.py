@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from queue import SimpleQueue
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from bots.engine.attention import Part
 from bots.engine.cache import KVCache
 from bots.engine.decode import Token, end
 from bots.engine.sampler import Sampler, Scored, score
+from bots.pause import Mailbox
 
 
 class Job:
@@ -34,7 +34,7 @@ class Job:
         self.prompt = self.length = len(prompt)
         self.stop = stop
         self.left = threading.Event()
-        self.out: SimpleQueue[Token | Exception | None] = SimpleQueue()
+        self.out: Mailbox[Token | Exception | None] = Mailbox()
         self.cache: KVCache | None = None
         self.plain = _is_plain(settings) and not finite
         """Whether the most probable token is taken and nothing else is asked."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from bots.chatbot import Inputs
 from bots.errors import InvalidRequest
 from bots.events import Message, Step
+from bots.pause import Pause, waited
 from bots.settings import BotSettings, control, with_defaults
 from bots.tools.plugin_turn import PluginTurn
 from bots.transformers_bot import TransformersChatBot, TransformersSettings
@@ -97,7 +98,7 @@ class MossBot(TransformersChatBot):
 
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
+    ) -> Iterator[Step | Pause]:
         """One run of the model, or the two of a turn with plugins."""
         assert isinstance(settings, MossSettings)
         assert inputs.token_ids is not None
@@ -107,7 +108,8 @@ class MossBot(TransformersChatBot):
         switches = {"Calculate": settings.calculator, "Solve": settings.equation_solver}
         turn = PluginTurn(
             self.tokenizer,
-            lambda ids, chosen: run(Inputs("", ids), chosen, stop),
+            # A command takes its time, which is not to be the thread's that resumes.
+            lambda ids, chosen: waited(run(Inputs("", ids), chosen, stop)),
             [name for name, on in switches.items() if on],
             self.info().context_length,
             stop,

@@ -8,7 +8,7 @@ import pytest
 
 from bots.echo_bot import EchoBot
 from bots.events import Delta, Done, Message
-from bots.pause import TICK, Clock, Pause
+from bots.pause import TICK, Clock, Mailbox, Pause, waited
 
 
 @pytest.fixture
@@ -68,3 +68,53 @@ def test_a_bot_that_pauses_waits_in_chat_and_yields_its_pauses_in_turns() -> Non
     assert [e for e in in_turns if not isinstance(e, Pause)] == events
     assert isinstance(events[-1], Done)
     bot.close()
+
+
+def test_a_reader_goes_on_in_the_thread_that_brings_the_items() -> None:
+    box: Mailbox[int] = Mailbox()
+    items = box.read()
+    seen: list[tuple[int, threading.Thread]] = []
+
+    def go_on() -> None:
+        for item in items:
+            if isinstance(item, Pause):
+                item.arm(go_on)
+                return
+            seen.append((item, threading.current_thread()))
+
+    box.put(1)
+    go_on()
+    other = threading.Thread(target=lambda: [box.put(item) for item in (2, 3)])  # type: ignore[func-returns-value]
+    other.start()
+    other.join()
+    assert seen == [(1, threading.current_thread()), (2, other), (3, other)]
+
+
+def test_an_item_between_a_pause_and_its_arming_is_not_lost() -> None:
+    box: Mailbox[int] = Mailbox()
+    items = box.read()
+    pause = next(items)
+    assert isinstance(pause, Pause)
+    box.put(1)
+    resumed: list[bool] = []
+    pause.arm(lambda: resumed.append(True))
+    assert resumed
+    assert next(items) == 1
+
+
+def test_waiting_for_items_closes_their_source() -> None:
+    closed: list[bool] = []
+
+    def source() -> Iterator[int | Pause]:
+        try:
+            yield 1
+            yield Pause(lambda resume: resume())
+            yield 2
+        finally:
+            closed.append(True)
+
+    found = waited(source())
+    assert next(found) == 1
+    assert next(found) == 2
+    found.close()
+    assert closed == [True]

@@ -39,6 +39,7 @@ from bots.engine.cache import KVCache, KVStack
 from bots.engine.decode import Token, decode
 from bots.engine.engine import Engine
 from bots.engine.packed import Packed
+from bots.pause import waited
 from bots.transformers_bot import TransformersSettings
 from tests.support import eventually
 
@@ -122,6 +123,11 @@ def chosen(**values: Any) -> TransformersSettings:
     return TransformersSettings.parse(greedy | values)
 
 
+def asked(engine: Engine, *request: Any) -> Iterator[Token]:
+    """An answer, read by a thread that waits for each token."""
+    return waited(engine.decode(*request))
+
+
 def prompt_of(length: int, salt: int = 0) -> list[int]:
     return [(7 * at + 13 * salt + at * at) % 97 for at in range(length)]
 
@@ -159,7 +165,7 @@ def test_greedy_is_the_same_alone_and_together(
     found: list[list[int]] = []
     for number, (length, count, after) in enumerate(plan):
         wanted = chosen(max_new_tokens=count)
-        streams.append(engine.decode(prompt_of(length, number), wanted, threading.Event()))
+        streams.append(asked(engine, prompt_of(length, number), wanted, threading.Event()))
         first = next(streams[-1])
         found.append([] if first.token_id is None else [first.token_id])
         for _ in range(after):
@@ -193,7 +199,7 @@ def together(
 
     def read(at: int) -> None:
         prompt, wanted = requests[at]
-        results[at] = list(engine.decode(prompt, wanted, threading.Event()))
+        results[at] = list(asked(engine, prompt, wanted, threading.Event()))
 
     threads = [threading.Thread(target=read, args=(at,)) for at in range(len(requests))]
     for thread in threads:
@@ -234,14 +240,14 @@ def test_a_prompt_is_scored_whole(engine: Engine, length: int) -> None:
     model = made(MODELS["llama"])
     wanted = chosen(prompt_logprobs=2, max_new_tokens=0)
     for _ in range(2):
-        [scored, end] = engine.decode(prompt_of(length), wanted, threading.Event())
+        [scored, end] = asked(engine, prompt_of(length), wanted, threading.Event())
         [theirs, _] = decode(model, prompt_of(length), wanted, threading.Event())
         assert scored.prompt_scored is not None
         assert theirs.prompt_scored is not None
         mine = [one for one, _ in scored.prompt_scored]
         assert mine == pytest.approx([one for one, _ in theirs.prompt_scored], abs=1e-4)
         assert end.finish_reason == "length"
-        list(engine.decode(prompt_of(length), chosen(), threading.Event()))
+        list(asked(engine, prompt_of(length), chosen(), threading.Event()))
 
 
 def cached(tokens: list[Token]) -> int:
@@ -251,9 +257,9 @@ def cached(tokens: list[Token]) -> int:
 def test_the_next_turn_computes_only_what_is_new(engine: Engine) -> None:
     model = made(MODELS["llama"])
     first = prompt_of(40)
-    answer = ids(engine.decode(first, chosen(), threading.Event()))
+    answer = ids(asked(engine, first, chosen(), threading.Event()))
     turn = [*first, *answer, *prompt_of(9, 5)]
-    tokens = list(engine.decode(turn, chosen(), threading.Event()))
+    tokens = list(asked(engine, turn, chosen(), threading.Event()))
     assert cached(tokens) == len(first) + len(answer) - 1  # the last token was never put in
     assert ids(iter(tokens)) == alone(model, turn, chosen())
 
@@ -269,7 +275,7 @@ def test_what_is_known_is_never_wrong(
     for length, salt, at in plan:
         prompt = prompt_of(length)
         prompt[at:] = prompt_of(len(prompt[at:]), salt)
-        tokens = list(engine.decode(prompt, chosen(max_new_tokens=4), threading.Event()))
+        tokens = list(asked(engine, prompt, chosen(max_new_tokens=4), threading.Event()))
         wanted = alone(model, prompt, chosen(max_new_tokens=4))
         assert ids(iter(tokens)) == wanted or tied(model, prompt, ids(iter(tokens)), wanted)
         assert cached(tokens) < length
@@ -304,9 +310,9 @@ def test_memory_is_bounded_and_returns() -> None:
 def test_a_request_that_leaves_is_gone_at_the_next_step(engine: Engine) -> None:
     long = chosen(max_new_tokens=400)
     stop = threading.Event()
-    stopped = engine.decode(prompt_of(5), long, stop)
-    left = engine.decode(prompt_of(6), long, threading.Event())
-    other = engine.decode(prompt_of(7), chosen(max_new_tokens=30), threading.Event())
+    stopped = asked(engine, prompt_of(5), long, stop)
+    left = asked(engine, prompt_of(6), long, threading.Event())
+    other = asked(engine, prompt_of(7), chosen(max_new_tokens=30), threading.Event())
     assert next(stopped).token_id is not None
     assert next(left).token_id is not None
     stop.set()
@@ -329,10 +335,10 @@ def test_a_failing_step(engine: Engine, error: Exception) -> None:
             raise error
         return forward(parts)
 
-    older = engine.decode(prompt_of(5), chosen(max_new_tokens=200), threading.Event())
+    older = asked(engine, prompt_of(5), chosen(max_new_tokens=200), threading.Event())
     next(older)
     packed.forward = fails  # type: ignore[method-assign]
-    newer = engine.decode(prompt_of(6), chosen(), threading.Event())
+    newer = asked(engine, prompt_of(6), chosen(), threading.Event())
     with pytest.raises(type(error)):
         ids(newer)
     assert failing.is_set()
@@ -342,14 +348,14 @@ def test_a_failing_step(engine: Engine, error: Exception) -> None:
     else:
         assert len(ids(older)) == 199
     packed.forward = forward  # type: ignore[method-assign]
-    assert ids(engine.decode(prompt_of(6), chosen(), threading.Event())) == alone(
+    assert ids(asked(engine, prompt_of(6), chosen(), threading.Event())) == alone(
         made(MODELS["llama"]), prompt_of(6), chosen()
     )
 
 
 def test_closing_ends_what_runs() -> None:
     engine = started(made(MODELS["llama"]))
-    stream = engine.decode(prompt_of(5), chosen(max_new_tokens=400), threading.Event())
+    stream = asked(engine, prompt_of(5), chosen(max_new_tokens=400), threading.Event())
     next(stream)
     engine.close()
     assert len(ids(stream)) < 400
@@ -359,12 +365,12 @@ def test_an_engine_that_is_closed_says_so() -> None:
     """Whoever asks while it closes or afterwards gets an end, never silence."""
     engine = started(made(MODELS["llama"]))
     engine._inbox.put(None)
-    late = engine.decode(prompt_of(5), chosen(), threading.Event())
+    late = asked(engine, prompt_of(5), chosen(), threading.Event())
     with pytest.raises(RuntimeError, match="closed"):
         list(late)
     engine.close()
     with pytest.raises(RuntimeError, match="closed"):
-        list(engine.decode(prompt_of(5), chosen(), threading.Event()))
+        list(asked(engine, prompt_of(5), chosen(), threading.Event()))
 
 
 @pytest.mark.parametrize("name", ["take", "put", "shrink"])
@@ -373,8 +379,8 @@ def test_an_error_of_the_engine_itself_reaches_all(
 ) -> None:
     """Nobody waits for ever, and the next request is answered."""
     healthy = [7, 9, 11]
-    wanted = ids(engine.decode(healthy, chosen(), threading.Event()))
-    running = engine.decode(prompt_of(20), chosen(max_new_tokens=400), threading.Event())
+    wanted = ids(asked(engine, healthy, chosen(), threading.Event()))
+    running = asked(engine, prompt_of(20), chosen(max_new_tokens=400), threading.Event())
     next(running)
 
     def fails(*_: Any) -> None:
@@ -383,17 +389,17 @@ def test_an_error_of_the_engine_itself_reaches_all(
     with monkeypatch.context() as patched:
         patched.setattr(engine.prefixes, name, fails)
         with suppress(ValueError):  # it may have had its answer before
-            list(engine.decode(prompt_of(30), chosen(), threading.Event()))
+            list(asked(engine, prompt_of(30), chosen(), threading.Event()))
         with pytest.raises(ValueError, match="odd"):
             list(running)
-    assert ids(engine.decode(healthy, chosen(), threading.Event())) == wanted
+    assert ids(asked(engine, healthy, chosen(), threading.Event())) == wanted
     assert engine.running == 0
 
 
 def test_a_full_device_costs_what_is_kept_before_any_request(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = ids(engine.decode(prompt_of(40), chosen(), threading.Event()))
+    wanted = ids(asked(engine, prompt_of(40), chosen(), threading.Event()))
     forward, grown = engine._packed.forward, KVStack._grown
     seen: list[str] = []
 
@@ -407,10 +413,10 @@ def test_a_full_device_costs_what_is_kept_before_any_request(
         return fails
 
     monkeypatch.setattr(engine._packed, "forward", full("pass", forward))
-    assert ids(engine.decode(prompt_of(40), chosen(), threading.Event())) == wanted
+    assert ids(asked(engine, prompt_of(40), chosen(), threading.Event())) == wanted
     monkeypatch.setattr(engine._packed, "forward", forward)
     monkeypatch.setattr(KVStack, "_grown", full("stack", grown))
-    assert ids(engine.decode(prompt_of(40), chosen(), threading.Event())) == wanted
+    assert ids(asked(engine, prompt_of(40), chosen(), threading.Event())) == wanted
     assert seen == ["pass", "stack"]
 
 
@@ -420,9 +426,9 @@ def test_no_room_for_what_is_known(engine: Engine, monkeypatch: pytest.MonkeyPat
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("full")
 
-    wanted = ids(engine.decode(prompt_of(40), chosen(), threading.Event()))
+    wanted = ids(asked(engine, prompt_of(40), chosen(), threading.Event()))
     monkeypatch.setattr(KVCache, "copy", full)
-    tokens = list(engine.decode(prompt_of(40), chosen(), threading.Event()))
+    tokens = list(asked(engine, prompt_of(40), chosen(), threading.Event()))
     assert ids(iter(tokens)) == wanted
     assert cached(tokens) == 0
 
@@ -444,7 +450,7 @@ def test_a_short_prompt_does_not_wait_for_a_long_one(
     done: list[str] = []
 
     def read(name: str, length: int, salt: int) -> None:
-        for _ in engine.decode(prompt_of(length, salt), chosen(max_new_tokens=1), never()):
+        for _ in asked(engine, prompt_of(length, salt), chosen(max_new_tokens=1), never()):
             done.append(name)
 
     with engine.turns:  # nothing runs before all are there
