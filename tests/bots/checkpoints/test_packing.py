@@ -1,6 +1,7 @@
 """Packed tensors of a checkpoint: every kind of grouping, and the memory that loading takes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,7 +161,8 @@ def test_the_peak_is_the_files_and_a_fifth(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        # What is freed goes back at once: glibc keeps some, which is much beside so small a model.
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
     )
-    print(done.stdout, files)
     peak = int(done.stdout)
     assert peak < files * 1.2, f"{peak / 1e6:.0f} MB for {files / 1e6:.0f} MB of files"
