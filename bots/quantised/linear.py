@@ -8,7 +8,7 @@ from torch import nn
 
 from bots.quantised.layout import Kernel, Layout
 
-BLOCK = {"cpu": 1 << 20, "cuda": 1 << 25}
+BLOCK = {"cpu": 1 << 19, "cuda": 1 << 25}
 """Weights that are dequantised at a time: on a CPU what its cache holds."""
 
 FEW_ROWS = 64
@@ -84,16 +84,11 @@ class QuantisedLinear(nn.Linear):
             return found
         if self.layout.kernel == Kernel.INT8PACK:
             return found.mul_(self.scale[rows, None])
-        scale = self.scale[rows].float()
-        offset = None if self.zero is None else -self.zero[rows] * scale
-        if self.group is not None:
-            scale = scale.index_select(1, self.group)
-            offset = None if offset is None else offset.index_select(1, self.group)
-        grouped = found.view(len(codes), scale.shape[1], -1)
-        if offset is None:
-            grouped.mul_(scale[:, :, None])
-        else:
-            torch.addcmul(offset[:, :, None], grouped, scale[:, :, None], out=grouped)
+        for part, apply in ((self.zero, torch.Tensor.sub_), (self.scale, torch.Tensor.mul_)):
+            if part is not None:
+                one = part[rows].float()
+                one = one if self.group is None else one.index_select(1, self.group)
+                apply(found.view(len(codes), one.shape[1], -1), one[:, :, None])
         return found
 
     def extra_repr(self) -> str:
