@@ -19,7 +19,13 @@ from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
-from bots.engine.device import free_memory, input_device, peak_memory, weight_bytes
+from bots.engine.device import (
+    free_memory,
+    input_device,
+    page_out_files,
+    peak_memory,
+    weight_bytes,
+)
 from bots.engine.engine import Engine
 from bots.engine.linear import pack
 from bots.engine.packed import Packed
@@ -168,7 +174,8 @@ class TransformersChatBot(ChatBot):
         """
         if "disk" in (getattr(self.model, "hf_device_map", None) or {}).values():
             return
-        pack(self.model)
+        if pack(self.model):
+            page_out_files(self.model)  # which hold the weights a second time
         packed = Packed(self.model)
         if not packed.fits():
             return

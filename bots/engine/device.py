@@ -1,6 +1,8 @@
 """Where a model takes its tokens in, what room is there, and what is taken."""
 
+import ctypes
 import sys
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -46,3 +48,29 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+_MADV_PAGEOUT = 21
+"""Linux's advice to take pages back now. What was written stays, for it goes to swap."""
+
+
+def page_out_files(model: Any) -> None:
+    """Let the system take back what is resident of the files that a model's tensors lie in.
+
+    A file is mapped as a whole as long as one tensor lies in it, though the others were copied
+    elsewhere; what is used is read again, from the page cache. Does nothing but on Linux.
+    """
+    if sys.platform != "linux":
+        return
+    used = sorted(one.data_ptr() for one in model.parameters() if _is_on_cpu(one))
+    libc = ctypes.CDLL(None)
+    for line in Path("/proc/self/maps").read_text("utf-8").splitlines():
+        span, *_, path = line.split(maxsplit=5)
+        begin, end = (int(one, 16) for one in span.split("-"))
+        if path.startswith("/") and any(begin <= one < end for one in used):
+            size = ctypes.c_size_t(end - begin)
+            libc.madvise(ctypes.c_void_p(begin), size, _MADV_PAGEOUT)
+
+
+def _is_on_cpu(tensor: torch.Tensor) -> bool:
+    return bool(tensor.device.type == "cpu" and tensor.layout == torch.strided)

@@ -1,11 +1,18 @@
-"""Answers of models of which all or a part stays on disk, through the worker's own loading."""
+"""Models of which all or a part stays on disk, through the worker's own loading; mapped files."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import torch
+from psutil import Process
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
 
+from bots.engine.device import page_out_files
 from bots.events import Delta, Message, Replace
 from bots.settings import BotConfig, BotSettings
 from bots.transformers_bot import TransformersChatBot
@@ -62,3 +69,29 @@ def test_a_model_on_disk_answers_as_from_memory(name: str, share: int, tmp_path:
         assert set((bot.info().device_map or {}).values()) == where
         for beams in (1, 2):
             assert greedy(bot, name, beams) == greedy(whole, name, beams) != ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the advice is Linux's")
+def test_a_mapped_file_is_given_back_and_keeps_its_numbers(tmp_path: Path) -> None:
+    """Of a file of 64 MB no more stays resident than what is used, also where it was written to."""
+    file = tmp_path / "weights.safetensors"
+    save_file({"big": torch.ones(4, 1 << 20), "small": torch.arange(1024.0)}, file)
+    with safe_open(file, framework="pt") as opened:
+        big, small = opened.get_tensor("big"), opened.get_tensor("small")
+    assert float(big.sum()) == 4 << 20
+    small[7] = -1
+    model = nn.Module()
+    model.small = nn.Parameter(small)
+    before = resident(file)
+    page_out_files(model)
+    assert before > 16 << 20
+    assert resident(file) < 2 << 20
+    assert model.small[7] == -1
+    assert model.small[8] == 8
+    assert float(big.sum()) == 4 << 20
+
+
+def resident(file: Path) -> int:
+    """Bytes of a mapped file that are in memory."""
+    regions = Process().memory_maps()
+    return sum(one.rss for one in regions if one.path == str(file))
