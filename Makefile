@@ -59,6 +59,7 @@ bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); write
 	$(BIN)/python -m benchmarks.streams --write
 	$(BIN)/python -m benchmarks.panes --write
 	$(BIN)/python -m benchmarks.idle --write
+	$(BIN)/python -m benchmarks.quantised $(if $(GPTQ),--gptq $(GPTQ)) --write
 
 clean: ## Remove what was installed and built here
 	rm -rf .venv webui/node_modules server/hub/page build dist *.egg-info

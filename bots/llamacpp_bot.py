@@ -21,6 +21,7 @@ from bots.events import Message, Step, Usage
 from bots.gguf_header import read_header
 from bots.llamacpp_socket import SOCKET, ask, private_folder
 from bots.llamacpp_wire import ChunkReader, error_of, request_of
+from bots.memory import peak_resident
 from bots.pause import Mailbox, Pause
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
@@ -226,6 +227,17 @@ class LlamaCppChatBot(ChatBot):
             quantization=self._file_type,
             context_length=self._context,
         )
+
+    def memory(self) -> dict[str, int]:
+        """The file's tensors, keys and values of all slots, which llama.cpp holds from the start,
+        and the peak."""
+        token = self._header.cache_bytes_per_token
+        held = {
+            "weights": self._header.bytes,
+            "cache": None if token is None else token * self._context * self.max_running,
+            "peak": peak_resident(),
+        }
+        return {kind: size for kind, size in held.items() if size is not None}
 
     def close(self) -> None:
         """End what runs, free the model, remove the socket."""

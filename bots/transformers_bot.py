@@ -149,13 +149,14 @@ class TransformersChatBot(ChatBot):
         path = self.config.pretrained_path
         self.progress("weights", None)
         self._placement = Placement(self.config)
+        packed = self.checkpoint.quantised is not None and self.config.quantization == "auto"
         with loading("model", path, self.progress):
             self._base.whole()
             self.model = self.checkpoint.load(
                 self.progress,
                 self.config.quantization,
                 tqdm_class=progress_bar(self.progress),
-                **self._placement.options(self.checkpoint.native.config),
+                **self._placement.options(self.checkpoint.native.config, packed=packed),
             )
             if self._adapter is not None:
                 from bots.checkpoints.adapter import put_on  # peft takes seconds to import

@@ -28,20 +28,28 @@ class Placement:
         self._config = config
         self._offload: tempfile.TemporaryDirectory[str] | None = None
 
-    def options(self, config: Any) -> dict[str, Any]:
-        """The arguments of `from_pretrained` for a model with this config of transformers."""
+    def options(self, config: Any, *, packed: bool = False) -> dict[str, Any]:
+        """The arguments of `from_pretrained` for a model with this config of transformers.
+
+        `packed`: its weights are quantised and stay so.
+        """
         spread = "auto" if self._config.max_memory else self.device_map()
         return {
-            "dtype": self.dtype(config),
+            "dtype": self.dtype(config, packed=packed),
             "device_map": spread,
             "max_memory": self.max_memory(),
             "offload_folder": self._offload_folder() if spread == "auto" else None,
         }
 
-    def dtype(self, config: Any) -> torch.dtype:
-        """The precision to compute in: the checkpoint's own, unless another is asked for."""
+    def dtype(self, config: Any, *, packed: bool = False) -> torch.dtype:
+        """The precision to compute in: the checkpoint's own, unless another is asked for.
+
+        For packed weights on a CPU it is bfloat16, the one that its kernels are fast in.
+        """
         stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
         wanted = self._config.dtype
+        if packed and wanted == "auto" and not self.gpus():
+            return torch.bfloat16
         chosen = stored if wanted == "auto" else getattr(torch, wanted)
         if chosen == torch.float16 and not self.gpus():
             warnings.warn("float16 is slow and coarse on a CPU: using float32", stacklevel=2)

@@ -17,7 +17,7 @@ from transformers.quantizers import HfQuantizer, register_quantization_config, r
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from bots.errors import LoadError
-from bots.quantised.layout import Kernel, Layout, kernel_for
+from bots.quantised.layout import Layout, kernel_for
 from bots.quantised.linear import HalfEmbedding, QuantisedLinear
 
 PACKED, INT8 = "chatzoo_packed", "chatzoo_int8"
@@ -121,9 +121,6 @@ class Int8(_Quantizer):
             own.scale.data = scale.view(own.scale.shape)
             own.bias = head.bias
             model.set_output_embeddings(own)
-            head = own
-        if isinstance(head, QuantisedLinear):
-            head.rounded = head.layout.kernel != Kernel.PLAIN
 
 
 def int8_layout(linear: nn.Linear, device: str) -> Layout:

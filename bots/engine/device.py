@@ -8,6 +8,8 @@ from typing import Any
 import psutil
 import torch
 
+from bots.memory import peak_resident
+
 
 def input_device(model: Any) -> torch.device:
     """The device of the ids that `model` is given: where its embedding computes.
@@ -36,18 +38,10 @@ def weight_bytes(model: Any) -> int:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most bytes that tensors ever held on a GPU, or that were resident in the process.
-
-    None on Windows, without a GPU.
-    """
+    """The most bytes that tensors ever held on a GPU, or that were resident in the process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ModuleNotFoundError:
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    return peak_resident()
 
 
 _MADV_PAGEOUT = 21

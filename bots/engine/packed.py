@@ -111,13 +111,21 @@ class Packed:
             same = (
                 complete
                 and all(map(_windows_known, model.modules()))
-                and all(_close(mine, theirs) for mine, theirs in zip(found, wanted, strict=True))
+                and all(
+                    _close(mine, theirs, exact=self._exact)
+                    for mine, theirs in zip(found, wanted, strict=True)
+                )
             )
         except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError, LookupError):
             same = False  # a model that takes other arguments, or keeps more than keys and values
         if not same and self._adopted is None:
             model.set_attn_implementation(self._before)
         return same
+
+    @property
+    def _exact(self) -> bool:
+        """Whether no layer rounds more than its numbers do, as kernels of quantised ones may."""
+        return all(getattr(one, "exact", True) for one in self.model.modules())
 
     def _plainly(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits [2, vocabulary] of the last two tokens, the last one by itself."""
@@ -146,11 +154,11 @@ def _windows_known(module: Any) -> bool:
     return chunked is None and module.packed_window == getattr(config, "sliding_window", None)
 
 
-def _close(mine: torch.Tensor, theirs: torch.Tensor) -> bool:
+def _close(mine: torch.Tensor, theirs: torch.Tensor, *, exact: bool) -> bool:
     """Equal but for rounding: as near as the precision of the weights allows."""
-    exact = mine.dtype == torch.float32
     scale = float(theirs.float().abs().max()) or 1.0
-    return float((mine - theirs).float().abs().max()) <= scale * (1e-4 if exact else 5e-2)
+    tolerance = 1e-4 if exact and mine.dtype == torch.float32 else 5e-2
+    return float((mine - theirs).float().abs().max()) <= scale * tolerance
 
 
 def _attention(

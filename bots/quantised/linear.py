@@ -21,10 +21,6 @@ class QuantisedLinear(nn.Linear):
     A kind of `nn.Linear` so that adapters can be put on it. `weight` is no matrix of numbers.
     """
 
-    rounded = False
-    """Whether it gives bfloat16 whatever it gets, as a head: who compares logits then knows how
-    exact they are."""
-
     _is_hf_initialized = True  # transformers gives no random numbers to codes that lie on disk
 
     def __init__(self, layout: Layout, *, bias: bool, dtype: torch.dtype) -> None:
@@ -45,8 +41,12 @@ class QuantisedLinear(nn.Linear):
         out = self._product(flat)
         if self.bias is not None:
             out = out + self.bias
-        kind = torch.bfloat16 if self.rounded else rows.dtype
-        return out.view(*rows.shape[:-1], self.out_features).to(kind)
+        return out.view(*rows.shape[:-1], self.out_features).to(rows.dtype)
+
+    @property
+    def exact(self) -> bool:
+        """Whether products are as exact as the numbers that it is given."""
+        return self.layout.kernel == Kernel.PLAIN
 
     def _product(self, rows: torch.Tensor) -> Any:
         layout = self.layout

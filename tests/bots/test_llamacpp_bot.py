@@ -140,6 +140,18 @@ def test_info_says_what_it_is(bot: LlamaCppChatBot) -> None:
 
 
 @pytest.mark.model
+def test_memory_is_that_of_the_file_and_of_all_slots(
+    bot: LlamaCppChatBot, builtin_gguf: Path
+) -> None:
+    held = bot.memory()
+    assert held["weights"] <= builtin_gguf.stat().st_size < 1.1 * held["weights"]
+    keys_and_values, layers, heads, head_size, bytes_each = 2, 30, 3, 64, 2
+    token = keys_and_values * layers * heads * head_size * bytes_each
+    assert held["cache"] == token * 8192 * 4
+    assert held["peak"] > held["weights"]
+
+
+@pytest.mark.model
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux only")
 def test_no_network_port_is_opened(bot: LlamaCppChatBot) -> None:
     """None of this process's sockets listens on TCP."""

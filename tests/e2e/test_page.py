@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser import ZooPage
+from tests.gptq_files import write_rounded
 from tests.server.hub.conftest import Hub
 from tests.support import eventually, running_worker
 
@@ -119,20 +120,25 @@ def test_a_killed_worker_costs_its_own_answer_only(
 
 
 @pytest.mark.model
-@pytest.mark.usefixtures("builtin_folder", "builtin_gguf")
-def test_compare_two_forms_of_a_real_model(
-    zoo_page: ZooPage, start_zoo: Callable[..., Hub]
+@pytest.mark.usefixtures("builtin_gguf")
+def test_compare_three_forms_of_a_real_model(
+    zoo_page: ZooPage, start_zoo: Callable[..., Hub], builtin_folder: Path, tmp_path: Path
 ) -> None:
-    names = ["SmolLM2 135M · fp32", "SmolLM2 135M · Q4_1 (llama.cpp)"]
-    models = ["builtin:smollm2", "builtin:smollm2-gguf"]
-    workers = [
-        {"name": name, "pretrained-path": model} for name, model in zip(names, models, strict=True)
-    ]
+    """Full, GPTQ and GGUF on one prompt, each with its memory and its speed."""
+    gptq = tmp_path / "smollm2-gptq"
+    write_rounded(builtin_folder, gptq)
+    models = {
+        "SmolLM2 135M · fp32": "builtin:smollm2",
+        "SmolLM2 135M · GPTQ": str(gptq),
+        "SmolLM2 135M · Q4_1 (llama.cpp)": "builtin:smollm2-gguf",
+    }
+    names = list(models)
+    workers = [{"name": name, "pretrained-path": model} for name, model in models.items()]
     hub = start_zoo(*workers)
     zoo_page.page.goto(hub.url)
     panes = [zoo_page.pane(name) for name in names]
     for pane in panes:
-        pane.set(temperature="0", max_new_tokens="160")
+        pane.set(temperature="0", max_new_tokens="96")
     zoo_page.ask("Name three animals of the savanna.")
     for pane in panes:
         pane.expect_status("done", 120)
@@ -145,6 +151,8 @@ def test_compare_two_forms_of_a_real_model(
         expect(pane.root.get_by_test_id("turn")).to_have_count(2)
         # What a small model says is not ours to test, but it is words.
         expect(pane.root.get_by_test_id("answer-text").first).to_contain_text(WORDS)
+        expect(pane.root).to_contain_text(re.compile(r"\d MB"))
+        expect(pane.root.locator("[data-metric=tps]").first).to_be_visible()
     for name in names:
         # Long names must leave their buttons within the card.
         expect(zoo_page.card(name).get_by_test_id("open-pane")).to_be_in_viewport(ratio=1)

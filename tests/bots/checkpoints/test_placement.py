@@ -61,6 +61,23 @@ BLOCKS = {
 """A golden checkpoint of each native class, and the part of it that must stay whole."""
 
 
+@pytest.mark.parametrize(
+    ("dtype", "packed", "chosen"),
+    [
+        ("auto", False, torch.float32),
+        ("auto", True, torch.bfloat16),
+        ("float32", True, torch.float32),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:float16 is slow and coarse on a CPU")
+def test_packed_weights_compute_in_what_their_kernels_are_fast_in(
+    dtype: str, packed: bool, chosen: torch.dtype
+) -> None:
+    place = placed(devices="cpu", dtype=dtype)
+    config = Checkpoint(GOLDEN / "moss_int4").native.config
+    assert place.options(config, packed=packed)["dtype"] == chosen
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_what_does_not_fit_goes_to_disk_and_computes_the_same(name: str, tmp_path: Path) -> None:
     """A memory limit forces accelerate to leave whole blocks in files, on the CPU."""

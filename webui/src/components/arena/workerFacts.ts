@@ -17,7 +17,8 @@ export function summaryOf(worker: Worker): string {
   const model = shortModel(info.model)
   // A worker without another name is called like its model; once is enough.
   const first = model && model !== workerName(worker) ? model : displayUrl(url)
-  const rest = [info.quantization ?? info.dtype, devicesOf(info.device_map)]
+  const size = sizeOf(info.memory.weights)
+  const rest = [info.quantization ?? info.dtype, size, devicesOf(info.device_map)]
   return [first, ...rest].filter(Boolean).join(' · ')
 }
 
@@ -35,6 +36,12 @@ function devicesOf(map: Record<string, unknown> | null): string {
   return [...new Set(Object.values(map ?? {}).map(String))].join(', ')
 }
 
+/** Bytes in words, "" where they are not known. */
+function sizeOf(bytes: number | null | undefined): string {
+  if (!bytes) return ''
+  return bytes < 1e10 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
+}
+
 export function aboutOf(worker: Worker, t: Translate): Fact[] {
   const { info, url } = worker
   const facts: [string, string | number | null | undefined][] = [
@@ -48,6 +55,9 @@ export function aboutOf(worker: Worker, t: Translate): Fact[] {
       t('worker.adapter'),
       info?.adapter && `${info.base_model ?? ''} (${t(`adapter.${info.adapter}`)})`,
     ],
+    [t('worker.weights'), sizeOf(info?.memory.weights)],
+    [t('worker.cache'), sizeOf(info?.memory.cache)],
+    [t('worker.peak'), sizeOf(info?.memory.peak)],
     [t('worker.context'), info?.context_length],
     [t('worker.queue'), info?.queue ? t('worker.queueValue', { ...info.queue }) : null],
   ]

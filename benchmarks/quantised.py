@@ -1,0 +1,156 @@
+"""One model in all the forms that a worker can have it in: speed, memory, size, perplexity.
+
+Each form is served by a worker of its own, one after the other. The GPTQ form is made first, where
+`--gptq` names a folder that is not there; that needs GPTQModel.
+"""
+
+import argparse
+import math
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import torch
+import transformers
+
+from benchmarks.report import Watch, machine, table, write_section
+from benchmarks.sides import MODEL, Http
+from bots.builtin import resolve
+from bots.measure import WINDOW
+from tests.support import running_worker
+
+TEXT = Path(__file__).parent.parent / "docs"
+JUDGED = 4096
+"""Tokens of the documentation that perplexity is measured on; the calibration is what follows."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a worker is started, and the files that it loads."""
+
+    name: str
+    flags: tuple[str, ...]
+    files: tuple[Path, ...]
+    scores: bool = True
+    """Whether it can score a prompt."""
+
+
+def forms(gptq: Path | None) -> list[Form]:
+    """What there is."""
+    full = tuple(Path(resolve(MODEL)).glob("*.safetensors"))
+    packed = Path(resolve(f"{MODEL}-gguf"))
+    found = [
+        Form("float32", ("--pretrained-path", MODEL, "--dtype", "float32"), full),
+        Form("bfloat16", ("--pretrained-path", MODEL, "--dtype", "bfloat16"), full),
+        Form("int8, made on load", ("--pretrained-path", MODEL, "--quantization", "int8"), full),
+    ]
+    if gptq is not None:
+        files = tuple(gptq.glob("*.safetensors"))
+        flags = ("--pretrained-path", str(gptq), "--type", "auto")
+        found.append(Form("GPTQ, 4 bits", flags, files))
+        found.append(Form("GPTQ, float32", (*flags, "--dtype", "float32"), files))
+    gguf = ("--pretrained-path", f"{MODEL}-gguf")
+    return [*found, Form("GGUF Q4_1, llama.cpp", gguf, (packed,), scores=False)]
+
+
+def judged_text() -> str:
+    """The project's own documentation, which no model has seen."""
+    return "\n".join(path.read_text("utf-8") for path in sorted(TEXT.glob("*.md")))
+
+
+def perplexity(url: str, ids: Sequence[int]) -> float:
+    """Of `ids`, by the log-probabilities that the worker gives of a prompt."""
+    losses: list[float] = []
+    for begin in range(0, len(ids) - 1, WINDOW):
+        body = {"prompt": ids[begin : begin + WINDOW], "max_tokens": 0, "echo": True, "logprobs": 0}
+        answer = httpx.post(f"{url}/v1/completions", json=body, timeout=600).raise_for_status()
+        scored = answer.json()["choices"][0]["logprobs"]["token_logprobs"]
+        losses += [-one for one in scored if one is not None]
+    return math.exp(statistics.fmean(losses))
+
+
+def measure(form: Form, ids: Sequence[int], options: argparse.Namespace) -> list[str]:
+    """A line of the table."""
+    print(f"{form.name}: starting …", flush=True)
+    begun = time.monotonic()
+    with running_worker(*form.flags, "--threads", str(options.threads)) as worker:
+        ready = time.monotonic() - begun
+        side = Http(worker.url)
+        rates: dict[int, list[float]] = {1: [], 4: []}
+        side.answer([list(ids[:20])], 4)  # the first is slower
+        for run in range(options.runs):
+            for streams, found in rates.items():
+                prompts = [list(ids[at * 40 : at * 40 + 40]) for at in range(streams)]
+                # Different in each run, so that nothing is known.
+                prompts = [[*ids[run * 8 + streams :][:2], *prompt] for prompt in prompts]
+                found.append(side.answer(prompts, options.tokens).rate)
+        info = httpx.get(f"{worker.url}/info").raise_for_status().json()
+        resident = psutil.Process(worker.process.pid).memory_info().rss
+        score = f"{perplexity(worker.url, ids):.3f}" if form.scores else "–"
+    print(f"{form.name}: {rates}, perplexity {score}", flush=True)
+    weights = info["memory"]["weights"]
+    return [
+        form.name,
+        info["quantization"] or "–",
+        f"{sum(file.stat().st_size for file in form.files) / 1e6:.0f}",
+        "–" if weights is None else f"{weights / 1e6:.0f}",
+        f"{resident / 1e6:.0f}",
+        f"{ready:.0f}",
+        f"{statistics.median(rates[1]):.1f}",
+        f"{statistics.median(rates[4]):.1f}",
+        score,
+    ]
+
+
+def make_gptq(out: Path, text: str, options: argparse.Namespace) -> str:
+    """Make the GPTQ form by the command that anyone would use; returns what to say of it."""
+    calibration = out.with_name(f"{out.name}.txt")
+    calibration.write_text(text, "utf-8")
+    command = ["quantize", MODEL, "--calibration", str(calibration), "--group-size", "64"]
+    started = [sys.executable, "-c", "from server.cli import main; main()"]
+    begun = time.monotonic()
+    subprocess.run([*started, *command, "--out", str(out)], check=True)
+    seconds = time.monotonic() - begun
+    shown = shlex.join(["chatzoo", *command[:2], "--group-size", "64"])
+    return f" `{shown} …` took {seconds / 60:.0f} minutes, judging included."
+
+
+def main() -> None:
+    """Measure all forms; print the table and, with --write, put it into docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gptq", type=Path, help="the GPTQ form's folder; made if it is not there")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    watch = Watch()
+    text = judged_text()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(resolve(MODEL))
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    said = ""
+    if options.gptq is not None and not options.gptq.exists():
+        said = make_gptq(options.gptq, tokenizer.decode(ids[JUDGED:]), options)
+    rows = [measure(form, ids[:JUDGED], options) for form in forms(options.gptq)]
+    head = ["form", "runs as", "files, MB", "weights in memory, MB", "resident, MB"]
+    head += ["ready after, s", "tokens/s, 1 stream", "tokens/s, 4 streams", "perplexity"]
+    facts = (
+        f"{machine()}, torch {torch.__version__}, {options.threads} threads; {options.tokens}"
+        f" tokens a stream, medians of {options.runs} runs; perplexity of {JUDGED} tokens of this"
+        f" documentation in windows of {WINDOW}; {watch.words()}.{said}"
+    )
+    written = f"{facts}\n\n{table(head, rows)}"
+    print(written)
+    if options.write:
+        write_section("quantised", written)
+
+
+if __name__ == "__main__":
+    main()
