@@ -24,7 +24,7 @@ const t = ((key: string) => key) as never
 describe('a worker in words', () => {
   it('says how large its weights are', () => {
     const found = summaryOf(worker({ weights: 113_400_000 }))
-    expect(found).toBe('moss-int4 · gptq int4 (torch int4pack) · 113 MB · cpu')
+    expect(found).toBe('moss-int4 · 113 MB · gptq int4 (torch int4pack) · cpu')
   })
 
   it('tells memory by kind, and nothing of what is not known', () => {

@@ -18,7 +18,7 @@ export function summaryOf(worker: Worker): string {
   // A worker without another name is called like its model; once is enough.
   const first = model && model !== workerName(worker) ? model : displayUrl(url)
   const size = sizeOf(info.memory.weights)
-  const rest = [info.quantization ?? info.dtype, size, devicesOf(info.device_map)]
+  const rest = [size, info.quantization ?? info.dtype, devicesOf(info.device_map)]
   return [first, ...rest].filter(Boolean).join(' · ')
 }
 
