@@ -27,7 +27,7 @@ from bots.measure import WINDOW
 from tests.support import running_worker
 
 TEXT = Path(__file__).parent.parent / "docs"
-JUDGED = 4096
+JUDGED = 1536
 """Tokens of the documentation that perplexity is measured on; the calibration is what follows."""
 
 

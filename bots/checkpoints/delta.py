@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from bots.builtin import MANIFEST
 from bots.checkpoints.shards import Progress, Shards, listed
 from bots.checkpoints.writer import SHARD, Writer
 from bots.errors import LoadError
@@ -68,6 +69,6 @@ def small_files(folder: Path, but: Callable[[str], bool] = lambda name: False) -
         for file in sorted(folder.iterdir())
         if file.is_file()
         and (file.suffix in kinds or file.name.startswith("LICENSE"))
-        and not file.name.endswith(".index.json")
+        and not file.name.endswith((".index.json", MANIFEST))
         and not but(file.name)
     ]
