@@ -112,6 +112,10 @@ def idle(url: str) -> bool:
     return all(gauge(url, name) == 0 for name in names)
 
 
+def cache_bytes(url: str) -> float:
+    return gauge(url, 'chatzoo_memory_bytes{kind="cache"}')
+
+
 def test_200_requests_of_which_a_third_leave(
     worker: WorkerProcess, bot: TransformersChatBot
 ) -> None:
@@ -140,6 +144,8 @@ def test_200_requests_of_which_a_third_leave(
         else:
             assert ids == alone[ask][: len(ids)]
     eventually(lambda: idle(worker.url), "an idle worker", 5)
+    # What is left is what is kept for requests that begin alike, within the worker's limit.
+    eventually(lambda: 0 < cache_bytes(worker.url) <= 2_000_000, "memory that is given back", 5)
     assert gauge(worker.url, "chatzoo_cached_tokens_total") > 0
 
 
