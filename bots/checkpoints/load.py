@@ -190,14 +190,16 @@ class Checkpoint:
             placement["quantization_config"] = Int8Config(device)
         if how is None or quantization == "none":
             return state_dict(shards, unpacked(shards.names, how), targets, tied)
-        plan = packed(shards, how, targets, device, placement["dtype"])
+        dtype, half = placement["dtype"], self._half(placement["dtype"])
+        plan = packed(shards, how, targets, device, dtype)
         config.quantization_config = {
             "quant_method": PackedConfig.METHOD,
             "layouts": plan.layouts,
-            "half": self._half(placement["dtype"]),
+            "half": half,
         }
         stored = {name: Recipe((name,)) for name in shards.names if name not in plan.used}
-        return state_dict(shards, stored, targets, tied, plan.recipes)
+        converted = dtype if device == "cpu" and half is None else None
+        return state_dict(shards, stored, targets, tied, plan.recipes, converted)
 
     def _half(self, dtype: torch.dtype) -> torch.dtype | None:
         """What to keep the embedding and the head in where the model computes in float32."""

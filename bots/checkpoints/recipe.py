@@ -38,11 +38,14 @@ class Recipe:
 class Lazy:
     """A tensor that is made when it is indexed: what transformers does with a safetensors slice."""
 
-    def __init__(self, shards: Shards, recipe: Recipe) -> None:
-        self._shards, self._recipe = shards, recipe
+    def __init__(self, shards: Shards, recipe: Recipe, dtype: torch.dtype | None = None) -> None:
+        self._shards, self._recipe, self._dtype = shards, recipe, dtype
 
     def __getitem__(self, index: Any) -> torch.Tensor:
-        tensors = [self._shards.read(name) for name in self._recipe.sources]
+        sources, dtype = self._recipe.sources, self._dtype
+        if self._recipe.make is as_it_is and dtype is not None:
+            return self._shards.read_as(sources[0], dtype)[index]
+        tensors = [self._shards.read(name) for name in sources]
         return self._recipe.make(*tensors)[index]
 
 
@@ -52,13 +55,15 @@ def state_dict(
     targets: Targets,
     tied: Mapping[str, str] | None = None,
     packed: Mapping[str, Recipe] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Lazy]:
     """The native model's state dict, each tensor made when it is asked for.
 
     `stored` are the checkpoint's tensors as the format knows them (a quantised one is several
     tensors in the files). `tied` names those that are made as another one where the files do not
-    have them. `packed` are native tensors that are made already. Raises LoadError that lists the
-    tensors which no rule knows.
+    have them. `packed` are native tensors that are made already. Large tensors that are taken as
+    they are come in `dtype`, which spares transformers a conversion of the whole. Raises LoadError
+    that lists the tensors which no rule knows.
     """
     recipes = dict(packed or {})
     unknown: list[str] = []
@@ -75,7 +80,10 @@ def state_dict(
         if same in recipes:
             recipes.setdefault(name, recipes[same])
     shards.expect(Counter(name for recipe in recipes.values() for name in recipe.sources))
-    return {name: Lazy(shards, recipe) for name, recipe in recipes.items()}
+    return {
+        name: Lazy(shards, recipe, None if packed and name in packed else dtype)
+        for name, recipe in recipes.items()
+    }
 
 
 def _after(first: Make, then: Make) -> Make:

@@ -77,18 +77,33 @@ class Shards:
             shard = self.open.get(path)
             if shard is None:
                 shard = self.open[path] = _opened(path)
-            tensor: torch.Tensor = shard[name] if isinstance(shard, dict) else _take(shard, name)
+            tensor = _tensor(shard, name)
             self._count(path, name, tensor.nbytes)
         return tensor
+
+    def read_as(self, name: str, dtype: torch.dtype) -> torch.Tensor:
+        """One tensor, in this dtype if it is of floating point and large.
+
+        It is converted some rows at a time, each time from a new mapping, so that the file is not
+        resident beside what is made of it.
+        """
+        path, tensor = self._where[name], self.read(name)
+        large = tensor.nbytes > WINDOW and _is_mapped(path)
+        if not large or not tensor.is_floating_point() or tensor.dtype == dtype:
+            return tensor
+        made = torch.empty(tensor.shape, dtype=dtype)
+        rows = max(1, WINDOW // tensor[0].nbytes)
+        del tensor
+        for start in range(0, len(made), rows):
+            made[start : start + rows] = _tensor(_opened(path), name)[start : start + rows]
+        return made
 
     def _count(self, path: Path, name: str, size: int) -> None:
         wanted = self._wanted.get(path)
         if wanted is None or name not in wanted:
             return
         self._seen[path] = self._seen.get(path, 0) + size
-        if self._seen[path] > WINDOW and (
-            path.suffix == ".safetensors" or zipfile.is_zipfile(path)
-        ):
+        if self._seen[path] > WINDOW and _is_mapped(path):
             self.open.pop(path, None)
             self._seen[path] = 0
         wanted[name] -= 1
@@ -188,6 +203,6 @@ def _names(shard: Any) -> list[str]:
     return list(shard.keys())  # safe_open is no mapping and cannot be iterated
 
 
-def _take(shard: Any, name: str) -> torch.Tensor:
-    tensor: torch.Tensor = shard.get_tensor(name)
+def _tensor(shard: Any, name: str) -> torch.Tensor:
+    tensor: torch.Tensor = shard[name] if isinstance(shard, dict) else shard.get_tensor(name)
     return tensor
