@@ -6,6 +6,7 @@ them. Knows tensors; knows no model.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 
@@ -22,6 +23,11 @@ def room_for(tokens: int) -> int:
     if tokens > _LARGEST:
         return tokens
     return max(_SMALLEST, 1 << (tokens - 1).bit_length())
+
+
+def rows_for(members: int) -> int:
+    """The most rows that a stack of so many members keeps."""
+    return members + members // 4
 
 
 class KVCache:
@@ -113,46 +119,42 @@ class KVStack:
     def __init__(self, room: int) -> None:
         self.room = room
         self.members: list[KVCache] = []
-        self._keys: list[torch.Tensor] = []
-        self._values: list[torch.Tensor] = []
+        self._keys: list[torch.Tensor | None] = []
+        self._values: list[torch.Tensor | None] = []
 
     def add(self, cache: KVCache) -> None:
         """Take a sequence in, whose own tensors are let go of."""
         row = len(self.members)
-        if not self._keys or row == len(self._keys[0]):
-            grown = [
-                self._grown(mine, theirs)
-                for mine, theirs in zip((self._keys, self._values), cache.tensors(), strict=True)
-            ]
-            self._keys, self._values = grown
-        for mine, theirs in zip((self._keys, self._values), cache.tensors(), strict=True):
-            for whole, held in zip(mine, theirs, strict=True):
+        for mine, theirs in zip(self._tensors(), cache.tensors(), strict=True):
+            mine.extend([None] * (len(theirs) - len(mine)))
+            for layer, held in enumerate(theirs):
                 assert held is not None
+                whole = mine[layer]
+                if whole is None or len(whole) == row:
+                    # One layer at a time, so that little is held twice.
+                    whole = mine[layer] = self._of_rows(max(row + 1, rows_for(row)), whole, held)
                 whole[row, :, : cache.length] = held[:, : cache.length]
         nothing = [None] * len(self._keys)
         cache.hold(nothing, nothing)
         cache.stack, cache.row = self, row
         self.members.append(cache)
 
-    def _grown(
-        self, mine: list[torch.Tensor], like: Sequence[torch.Tensor | None]
-    ) -> list[torch.Tensor]:
-        rows = len(self.members)
-        made = []
-        for layer, held in enumerate(like):
-            assert held is not None
-            # Zeros, for what is masked must be finite all the same.
-            whole = held.new_zeros(max(1, 2 * rows), held.shape[0], self.room, held.shape[2])
-            if mine:
-                whole[:rows] = mine[layer]
-            made.append(whole)
+    def _of_rows(self, count: int, whole: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+        """`whole` with `count` rows; `like` has the heads and the size of one."""
+        # Zeros, for what is masked must be finite all the same.
+        made = like.new_zeros(count, like.shape[0], self.room, like.shape[-1])
+        if whole is not None:
+            kept = min(count, len(whole))
+            made[:kept] = whole[:kept]
         return made
 
     def take_out(self, cache: KVCache) -> None:
         """Give a member its keys and values back, in tensors of its own, and its row away."""
         row, length = cache.row, cache.length
-        keys = [whole[row, :, :length].clone() for whole in self._keys]
-        values = [whole[row, :, :length].clone() for whole in self._values]
+        keys, values = (
+            [None if whole is None else whole[row, :, :length].clone() for whole in mine]
+            for mine in self._tensors()
+        )
         self.remove(cache)
         cache.hold(keys, values)
 
@@ -160,13 +162,28 @@ class KVStack:
         """Give a member's row away; the last one moves into it."""
         last = self.members.pop()
         if last is not cache:
-            for whole in (*self._keys, *self._values):
+            for whole in self._keys + self._values:
+                assert whole is not None
                 whole[cache.row, :, : last.length] = whole[last.row, :, : last.length]
             self.members[cache.row] = last
             last.row = cache.row
         cache.stack = None
         if not self.members:
             self._keys, self._values = [], []
+            return
+        with suppress(RuntimeError):  # no room to make it smaller: it stays as it is
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Give free rows back where they are more than a stack keeps."""
+        count = len(self.members)
+        for mine in self._tensors():
+            for layer, whole in enumerate(mine):
+                if whole is not None and len(whole) > rows_for(count):
+                    mine[layer] = self._of_rows(count, whole, whole[0])
+
+    def _tensors(self) -> tuple[list[torch.Tensor | None], list[torch.Tensor | None]]:
+        return self._keys, self._values
 
     def append(
         self,
@@ -183,6 +200,8 @@ class KVStack:
         Returns the first `longest` of all rows, [rows, heads, longest, size].
         """
         mine, theirs = self._keys[layer], self._values[layer]
+        assert mine is not None
+        assert theirs is not None
         mine[rows, :, at] = keys
         theirs[rows, :, at] = values
         count = len(rows)

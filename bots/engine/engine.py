@@ -143,19 +143,24 @@ class Engine:
 
     def _admit(self) -> None:
         """Let requests in, the first first, as far as the memory for all of their tokens goes."""
-        held = sum(room_for(len(job.ids)) for job in self._running)
         while self._waiting:
             job = self._waiting[0]
-            held += room_for(len(job.ids))
-            if self._running and held * self._token_bytes > self._memory:
+            left = self._left(job)
+            if self._running and left < 0:
                 return
             del self._waiting[0]
             self._running.append(job)
             known = self._known(job)
             job.cache = known or self._packed.new_cache(job.prompt)
-            self.prefixes.shrink(self._memory - held * self._token_bytes)
+            self.prefixes.shrink(left)
             if known:
                 job.out.put(Token(cached=known.length))
+
+    def _left(self, *more: Job) -> int:
+        """Memory that is left when all running requests, and `more`, are at their ends."""
+        tokens = sum(room_for(len(job.ids)) for job in (*self._running, *more))
+        # Caches and stacks that grow, or whose sequences left, hold a quarter more.
+        return self._memory - (tokens + tokens // 4) * self._token_bytes
 
     def _known(self, job: Job) -> KVCache | None:
         """What earlier requests computed of this one; None also where there is no room to copy."""
@@ -245,6 +250,7 @@ class Engine:
                 cache.stack.take_out(cache)
             if sound:
                 self.prefixes.put(ids, cache)
+                self.prefixes.shrink(self._left())
         except RuntimeError as full:
             if not _is_full(full):
                 raise

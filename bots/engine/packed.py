@@ -1,9 +1,9 @@
 """Many sequences through a model in one forward pass, laid end to end, without padding.
 
-The products with the weights see all new tokens of a step as rows of one matrix; attention is
-computed for each sequence by itself, over keys and values of its own. So a sequence's attention is
-the same alone or among others, a prompt's chunk and single tokens go together, and nothing is
-masked. Works for decoder-only models of transformers whose attention goes through its attention
+The products with the weights see all new tokens of a step as rows of one matrix, so a prompt's
+chunk and single tokens go together. Attention is computed over each sequence's own keys and values:
+for the single tokens of sequences that stand side by side in one operation, in which the room that
+the shorter ones leave is masked; for everything else by itself. Works for decoder-only models of transformers whose attention goes through its attention
 interface with nothing but positions; `Packed.fits` finds out by comparing with the plain pass.
 """
 

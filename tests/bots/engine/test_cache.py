@@ -64,6 +64,21 @@ def test_sequences_keep_their_own_whoever_leaves_a_stack() -> None:
     assert stacks.nbytes == 0
 
 
+def test_rows_are_given_back_when_most_sequences_left() -> None:
+    stacks = Stacks()
+    caches = [filled(3 + at, 100.0 * at) for at in range(9)]
+    for cache in caches:
+        stacks.place(cache)
+    alone = stacks.nbytes // 10  # nine, and a row that is free
+    stack = caches[0].stack
+    assert stack is not None
+    for at in (0, 8, 1, 7, 2, 6, 3):
+        stack.remove(caches[at])
+        assert stacks.nbytes <= alone * len(stack.members) * 5 / 4
+    for at in (4, 5):
+        assert content(caches[at]) == [100.0 * at + n for n in range(3 + at)]
+
+
 def test_a_token_of_each_goes_where_its_sequence_ends() -> None:
     stacks = Stacks()
     caches = [filled(2, 10), filled(4, 20)]

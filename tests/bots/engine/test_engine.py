@@ -287,7 +287,7 @@ def test_memory_is_bounded_and_returns() -> None:
     """What does not fit waits, what is kept makes room, and nothing is left over."""
     packed = Packed(made(MODELS["llama"]))
     assert packed.fits()
-    engine = Engine(packed, 150 * packed.token_bytes, finite=False)
+    engine = Engine(packed, 170 * packed.token_bytes, finite=False)
     seen: list[int] = []
     forward = packed.forward
 
@@ -299,9 +299,9 @@ def test_memory_is_bounded_and_returns() -> None:
     requests = [(prompt_of(30, at), chosen(max_new_tokens=10)) for at in range(6)]
     found = together(engine, *requests)
     assert all(len(ids(iter(tokens))) == 10 for tokens in found)
-    assert max(seen) == 2  # 40 tokens each, in room for 64
+    assert max(seen) == 2  # 40 tokens each, in room for 64 and a quarter
     eventually(lambda: engine.running == 0, "an idle engine")
-    assert engine.prefixes.nbytes <= 150 * packed.token_bytes
+    assert engine.prefixes.nbytes <= 170 * packed.token_bytes
     engine.prefixes.shrink(0)
     assert engine.nbytes == 0
     engine.close()
@@ -396,11 +396,35 @@ def test_an_error_of_the_engine_itself_reaches_all(
     assert engine.running == 0
 
 
+def test_what_is_held_stays_within_the_memory() -> None:
+    """While stacks grow, while most of their sequences leave, and with what is kept of those."""
+    packed = Packed(made(MODELS["llama"]))
+    assert packed.fits()
+    memory = 9 * 64 * packed.token_bytes * 5 // 4
+    engine = Engine(packed, memory, finite=False)
+    held: list[int] = []
+    forward = packed.forward
+
+    def watched(parts: Any) -> Any:
+        logits = forward(parts)
+        held.append(engine.nbytes)
+        return logits
+
+    packed.forward = watched  # type: ignore[method-assign]
+    lengths = [4] * 8 + [30] + [20] * 9
+    requests = [(prompt_of(30, at), chosen(max_new_tokens=new)) for at, new in enumerate(lengths)]
+    found = together(engine, *requests)
+    assert [len(ids(iter(tokens))) for tokens in found] == lengths
+    assert max(held) <= memory
+    assert max(held) > memory // 2
+    engine.close()
+
+
 def test_a_full_device_costs_what_is_kept_before_any_request(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = ids(asked(engine, prompt_of(40), chosen(), threading.Event()))
-    forward, grown = engine._packed.forward, KVStack._grown
+    forward, grown = engine._packed.forward, KVStack._of_rows
     seen: list[str] = []
 
     def full(name: str, go_on: Any) -> Any:
@@ -415,7 +439,7 @@ def test_a_full_device_costs_what_is_kept_before_any_request(
     monkeypatch.setattr(engine._packed, "forward", full("pass", forward))
     assert ids(asked(engine, prompt_of(40), chosen(), threading.Event())) == wanted
     monkeypatch.setattr(engine._packed, "forward", forward)
-    monkeypatch.setattr(KVStack, "_grown", full("stack", grown))
+    monkeypatch.setattr(KVStack, "_of_rows", full("stack", grown))
     assert ids(asked(engine, prompt_of(40), chosen(), threading.Event())) == wanted
     assert seen == ["pass", "stack"]
 
