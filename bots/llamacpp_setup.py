@@ -10,6 +10,7 @@ from typing import Any
 from bots.chatbot import Progress
 from bots.errors import LoadError
 from bots.gguf_header import GgufHeader
+from bots.memory import free_memory
 from bots.settings import BotConfig
 
 _MIB = 1 << 20
@@ -50,7 +51,7 @@ def parameters(
     params.fit_params = on_gpu
     params.n_parallel = slots
     params.kv_unified = False  # else one long conversation could take the room of all
-    params.n_ctx = slots * context_for(header, slots, available_memory())
+    params.n_ctx = slots * context_for(header, slots, free_memory())
     # A stop is looked at between batches. On a CPU a larger batch is not faster (measured).
     params.n_batch = max(512 if on_gpu else _BATCH, slots)
     params.cache_ram_mib = _PROMPT_CACHE_MIB
@@ -63,8 +64,7 @@ def read_ahead(path: str, header: GgufHeader, progress: Progress) -> None:
     llama.cpp loads without giving progress and without letting other Python threads run, so the
     slow part is done before.
     """
-    memory = available_memory()
-    if memory is not None and header.bytes > memory // 2:
+    if header.bytes > free_memory() // 2:
         return
     size, done = Path(path).stat().st_size, 0
     with Path(path).open("rb", buffering=0) as stream:
@@ -90,23 +90,7 @@ def thread_count(chosen: int | None = None) -> int:
     return os.cpu_count() or 1
 
 
-def available_memory() -> int | None:
-    """Bytes of memory that can be taken without swapping; None where the system does not say."""
-    found = None
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                found = int(line.split()[1]) * 1024
-    elif "SC_PHYS_PAGES" in os.sysconf_names:
-        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
-    if limit.exists() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
-        found = min(found, int(text)) if found is not None else int(text)
-    return found
-
-
-def context_for(header: GgufHeader, slots: int, memory: int | None) -> int:
+def context_for(header: GgufHeader, slots: int, memory: int) -> int:
     """Tokens of one slot's context, a multiple of 256.
 
     What the model was trained for; less where the keys and values of all slots would take more
@@ -116,9 +100,7 @@ def context_for(header: GgufHeader, slots: int, memory: int | None) -> int:
     per_token = header.cache_bytes_per_token
     if not per_token:
         return trained
-    budget = max(_CACHE_FLOOR, header.bytes)
-    if memory is not None:
-        budget = min(budget, memory // 4)
+    budget = min(max(_CACHE_FLOOR, header.bytes), memory // 4)
     room = budget // per_token // slots
     if room >= trained:
         return trained

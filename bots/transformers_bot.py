@@ -20,7 +20,7 @@ from bots.engine.beam import beam
 from bots.engine.decode import Token, decode
 from bots.engine.detokenizer import Detokenizer
 from bots.engine.device import (
-    free_memory,
+    free_on,
     input_device,
     page_out_files,
     peak_memory,
@@ -118,6 +118,7 @@ class TransformersChatBot(ChatBot):
     def __init__(self, config: BotConfig | None = None) -> None:
         super().__init__(config)
         self._beams = threading.Lock()
+        self._names: dict[int, str] = {}
 
     # -- loading ---------------------------------------------------------------------------------
 
@@ -175,14 +176,14 @@ class TransformersChatBot(ChatBot):
         """
         if "disk" in (getattr(self.model, "hf_device_map", None) or {}).values():
             return
-        if pack(self.model):
+        if pack(self.model, join=not self.model.config.is_encoder_decoder):
             page_out_files(self.model)  # which hold the weights a second time
         packed = Packed(self.model)
         if not packed.fits():
             return
         self.max_running = self.config.max_running or MAX_RUNNING
         own = parse_size(self.config.kv_memory, "kv-memory")
-        memory = own or int(free_memory(packed.device) * KV_SHARE)
+        memory = own or int(free_on(packed.device) * KV_SHARE)
         self._engine = Engine(packed, memory, finite=self.finite_logits)
 
     def close(self) -> None:
@@ -374,8 +375,11 @@ class TransformersChatBot(ChatBot):
         )
 
     def _name_token(self, token_id: int) -> str:
-        text: str = self.tokenizer.decode([token_id])
-        return text
+        """Its text; kept, for log-probabilities name the same tokens again and again."""
+        name = self._names.get(token_id)
+        if name is None:
+            name = self._names[token_id] = self.tokenizer.decode([token_id])
+        return name
 
     def info(self) -> BotInfo:
         """What transformers and accelerate made of the checkpoint."""

@@ -171,6 +171,12 @@ class Checkpoint:
                 " --quantization.",
                 param="quantization",
             )
+        if quantization == "int8" and self.remote:
+            raise LoadError(
+                "A model that the checkpoint's own code makes cannot be quantised when it is read:"
+                " leave out --quantization, or --trust-remote-code.",
+                param="quantization",
+            )
         if quantization == "none" and own and not self.quantised:
             raise LoadError(
                 f"Weights of {own.get('quant_method')!r} cannot be made full-size: leave out"

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
-from bots.memory import peak_resident
+from bots.memory import free_memory, peak_resident
 
 
 def input_device(model: Any) -> torch.device:
@@ -23,12 +22,12 @@ def input_device(model: Any) -> torch.device:
     return found if where is None else torch.device(where)
 
 
-def free_memory(device: torch.device) -> int:
+def free_on(device: torch.device) -> int:
     """Bytes that are free on a device now."""
     if device.type == "cuda":
         free: int = torch.cuda.mem_get_info(device)[0]
         return free
-    return int(psutil.virtual_memory().available)
+    return free_memory()
 
 
 def weight_bytes(model: Any) -> int:
@@ -56,9 +55,9 @@ def page_out_files(model: Any) -> None:
     """
     if sys.platform != "linux":
         return
-    used = sorted(one.data_ptr() for one in model.parameters() if _is_on_cpu(one))
+    used = [one.data_ptr() for one in model.parameters() if _is_on_cpu(one)]
     libc = ctypes.CDLL(None)
-    for line in Path("/proc/self/maps").read_text("utf-8").splitlines():
+    for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
         span, *_, path = line.split(maxsplit=5)
         begin, end = (int(one, 16) for one in span.split("-"))
         if path.startswith("/") and any(begin <= one < end for one in used):

@@ -21,7 +21,8 @@ def can_pack() -> bool:
 
 
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
-"""Layers that get the same input in every class that has layers of these names."""
+"""Layers that get the same input in every decoder that has layers of these names. (In attention to
+an encoder the queries' input is another.)"""
 
 
 class PackedLinear(nn.Module):  # type: ignore[misc]
@@ -89,18 +90,18 @@ class JoinedLinear(nn.Module):  # type: ignore[misc]
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def pack(model: Any) -> int:
+def pack(model: Any, *, join: bool = True) -> int:
     """Put every plain float32 linear layer on the CPU in blocked order, one after the other.
 
-    Layers with hooks (offloaded ones) and subclasses (quantised ones, LoRA) stay as they are.
-    Returns how many were packed.
+    `join`: siblings become one product. Layers with hooks (offloaded ones) and subclasses
+    (quantised ones, LoRA) stay as they are. Returns how many were packed.
     """
     if not can_pack():
         return 0
     count = 0
     for parent in list(model.modules()):
         plain = {name: one for name, one in parent.named_children() if _is_plain(one)}
-        for names in SIBLINGS:
+        for names in SIBLINGS if join else ():
             some = [plain[name] for name in names if name in plain]
             if len(some) == len(names) and len({one.bias is None for one in some}) == 1:
                 joined = Joined(some)

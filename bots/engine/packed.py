@@ -3,8 +3,9 @@
 The products with the weights see all new tokens of a step as rows of one matrix, so a prompt's
 chunk and single tokens go together. Attention is computed over each sequence's own keys and values:
 for the single tokens of sequences that stand side by side in one operation, in which the room that
-the shorter ones leave is masked; for everything else by itself. Works for decoder-only models of transformers whose attention goes through its attention
-interface with nothing but positions; `Packed.fits` finds out by comparing with the plain pass.
+the shorter ones leave is masked; for everything else by itself. Works for decoder-only models of
+transformers whose attention goes through its attention interface with nothing but positions;
+`Packed.fits` finds out by comparing with the plain pass.
 """
 
 from collections.abc import Sequence

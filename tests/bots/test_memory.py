@@ -1,9 +1,12 @@
-"""The peak is this process's own."""
+"""What is free, and the peak, which is this process's own."""
 
 import subprocess
 import sys
+from pathlib import Path
 
-from bots.memory import peak_resident
+import pytest
+
+from bots.memory import free_memory, peak_resident
 
 CHILD = "from bots.memory import peak_resident; print(peak_resident())"
 PARENT = f"""
@@ -27,3 +30,27 @@ def test_what_the_parent_had_does_not_count() -> None:
     command = [sys.executable, "-c", PARENT]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert 0 < int(done.stdout) < 100 << 20
+
+
+def test_this_machine_has_memory() -> None:
+    assert free_memory() > 10 << 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "stat", "free"),
+    [("5000", "anon 1\ninactive_file 700\n", 3700), ("1000", "anon 1\n", 0)],
+)
+def test_the_limit_of_a_container(
+    limit: str, stat: str, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.memory._CGROUP", tmp_path)
+    for name, content in (("max", limit), ("current", "2000\n"), ("stat", stat)):
+        (tmp_path / f"memory.{name}").write_text(content)
+    assert free_memory() == free
+
+
+def test_a_container_without_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bots.memory._CGROUP", tmp_path)
+    for name in ("max", "current", "stat"):
+        (tmp_path / f"memory.{name}").write_text("max\n" if name == "max" else "2000\n")
+    assert free_memory() > 10 << 20

@@ -90,6 +90,25 @@ def test_prompt_scores_begin_with_a_token_that_nothing_predicts(bot: AutoBot) ->
     assert all(one.logprob is not None and one.top for one in scored[1:])
 
 
+def test_a_token_is_named_once(bot: AutoBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Naming is done in the engine's thread, where all requests wait for it."""
+    named: list[int] = []
+    decode = bot.tokenizer.decode
+
+    def counted(ids: list[int], **options: Any) -> str:
+        named.extend(ids)
+        return str(decode(ids, **options))
+
+    monkeypatch.setattr(bot.tokenizer, "decode", counted)
+    settings = bot.Settings.parse({"max_new_tokens": 0, "prompt_logprobs": 3})
+    for _ in range(2):
+        named.clear()
+        prepared = bot.prepare_text([9, 8, 9, 8, 9, 8], settings)
+        named.clear()
+        list(bot.run(prepared))
+    assert named == []
+
+
 def test_a_prompt_over_the_context_is_refused(bot: AutoBot) -> None:
     with pytest.raises(ContextLengthExceeded):
         bot.prepare(ask("x" * 3000), bot.Settings())

@@ -1,5 +1,6 @@
 """Models of which all or a part stays on disk, through the worker's own loading; mapped files."""
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -72,12 +73,14 @@ def test_a_model_on_disk_answers_as_from_memory(name: str, share: int, tmp_path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the advice is Linux's")
-def test_a_mapped_file_is_given_back_and_keeps_its_numbers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [b"weights", b"no UTF-8: \xff"])
+def test_a_mapped_file_is_given_back_and_keeps_its_numbers(name: bytes, tmp_path: Path) -> None:
     """Of a file of 64 MB no more stays resident than what is used, also where it was written to."""
     file = tmp_path / "weights.safetensors"
     save_file({"big": torch.ones(4, 1 << 20), "small": torch.arange(1024.0)}, file)
     with safe_open(file, framework="pt") as opened:
         big, small = opened.get_tensor("big"), opened.get_tensor("small")
+    file = file.rename(tmp_path / os.fsdecode(name))  # safetensors opens no such name itself
     assert float(big.sum()) == 4 << 20
     small[7] = -1
     model = nn.Module()

@@ -89,6 +89,14 @@ def test_layers_of_one_input_are_one_product(bias: bool, monkeypatch: pytest.Mon
 
 
 @needs_onednn
+def test_an_encoder_decoder_has_no_siblings() -> None:
+    """The queries of its attention to the encoder have another input than the keys."""
+    model = Attention(bias=True)
+    assert pack(model, join=False) == 3
+    assert type(model.q_proj) is PackedLinear
+
+
+@needs_onednn
 def test_layers_that_differ_are_not_joined() -> None:
     model = Attention(bias=True, odd=True)
     rows = torch.randn(2, 12)

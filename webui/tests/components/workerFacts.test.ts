@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { aboutOf, summaryOf } from '../../src/components/arena/workerFacts'
 import type { Worker } from '../../src/stores/workers'
 
-function worker(memory: { weights?: number | null; cache?: number | null; peak?: number | null }) {
+interface Memory {
+  weights?: number | null
+  cache?: number | null
+  peak?: number | null
+}
+
+function worker(memory: Memory | undefined) {
   const info = {
     name: 'Small',
     model: '/models/moss-int4/',
@@ -25,6 +31,11 @@ describe('a worker in words', () => {
   it('says how large its weights are', () => {
     const found = summaryOf(worker({ weights: 113_400_000 }))
     expect(found).toBe('moss-int4 · 113 MB · gptq int4 (torch int4pack) · cpu')
+  })
+
+  it('knows nothing of the memory of a worker that does not tell it', () => {
+    expect(summaryOf(worker(undefined))).toBe('moss-int4 · gptq int4 (torch int4pack) · cpu')
+    expect(aboutOf(worker(undefined), t).map(({ label }) => label)).not.toContain('worker.weights')
   })
 
   it('tells memory by kind, and nothing of what is not known', () => {

@@ -17,7 +17,7 @@ export function summaryOf(worker: Worker): string {
   const model = shortModel(info.model)
   // A worker without another name is called like its model; once is enough.
   const first = model && model !== workerName(worker) ? model : displayUrl(url)
-  const size = sizeOf(info.memory.weights)
+  const size = sizeOf(info.memory?.weights)
   const rest = [size, info.quantization ?? info.dtype, devicesOf(info.device_map)]
   return [first, ...rest].filter(Boolean).join(' · ')
 }
@@ -55,9 +55,9 @@ export function aboutOf(worker: Worker, t: Translate): Fact[] {
       t('worker.adapter'),
       info?.adapter && `${info.base_model ?? ''} (${t(`adapter.${info.adapter}`)})`,
     ],
-    [t('worker.weights'), sizeOf(info?.memory.weights)],
-    [t('worker.cache'), sizeOf(info?.memory.cache)],
-    [t('worker.peak'), sizeOf(info?.memory.peak)],
+    [t('worker.weights'), sizeOf(info?.memory?.weights)],
+    [t('worker.cache'), sizeOf(info?.memory?.cache)],
+    [t('worker.peak'), sizeOf(info?.memory?.peak)],
     [t('worker.context'), info?.context_length],
     [t('worker.queue'), info?.queue ? t('worker.queueValue', { ...info.queue }) : null],
   ]
