@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ import transformers
 from benchmarks.report import Watch, machine, table, write_section
 from benchmarks.sides import MODEL, Http
 from bots.builtin import resolve
+from bots.checkpoints.libraries import LIBRARIES
 from bots.measure import WINDOW
 from tests.support import running_worker
 
@@ -49,7 +51,11 @@ def forms(gptq: Path | None) -> list[Form]:
     found = [
         Form("float32", ("--pretrained-path", MODEL, "--dtype", "float32"), full),
         Form("bfloat16", ("--pretrained-path", MODEL, "--dtype", "bfloat16"), full),
-        Form("int8, made on load", ("--pretrained-path", MODEL, "--quantization", "int8"), full),
+        *(
+            Form(f"{way}, made on load", ("--pretrained-path", MODEL, "--quantization", way), full)
+            for way, library in (("int8", None), *LIBRARIES.items())
+            if library is None or find_spec(library)
+        ),
     ]
     if gptq is not None:
         files = tuple(gptq.glob("*.safetensors"))

@@ -21,6 +21,8 @@ from bots.errors import InvalidRequest
 
 Control = Literal["slider", "number", "select", "switch", "text", "hidden"]
 
+Quantization = Literal["auto", "none", "int8", "gptq", "bnb-8bit", "bnb-4bit", "torchao-int8"]
+
 
 @dataclass(frozen=True, slots=True)
 class BotConfig:
@@ -29,7 +31,8 @@ class BotConfig:
     `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
     `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
     `dtype`: "auto", "float32", "bfloat16" or "float16".
-    `quantization`: "auto" as the checkpoint is, "none" at full size, "int8" quantised on load.
+    `quantization`: one of `Quantization`: "auto" as the checkpoint is, "none" at full size, "gptq"
+    as it is and GPTQ, the others made while weights are read.
     `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
     the adapter to its weights once instead of at each step.
     `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.

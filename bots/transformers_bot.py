@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from bots.chatbot import BotInfo, ChatBot, Inputs
-from bots.checkpoints.load import Checkpoint, read_json
+from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
 from bots.checkpoints.placement import Placement, parse_size
 from bots.checkpoints.reporting import is_out_of_memory, loading, progress_bar
 from bots.checkpoints.source import ADAPTER_CONFIG, Source
@@ -176,7 +176,8 @@ class TransformersChatBot(ChatBot):
         """
         if "disk" in (getattr(self.model, "hf_device_map", None) or {}).values():
             return
-        if pack(self.model, join=not self.model.config.is_encoder_decoder):
+        count = pack(self.model, join=not self.model.config.is_encoder_decoder)
+        if count or self.config.quantization in ON_LOAD:
             page_out_files(self.model)  # which hold the weights a second time
         packed = Packed(self.model)
         if not packed.fits():

@@ -17,7 +17,7 @@ from rich.console import Console
 from bots import choose_bot, fetch_builtin
 from bots.chatbot import Progress
 from bots.errors import BotError
-from bots.tasks import apply_delta, convert, quantize
+from bots.tasks import apply_delta, convert, is_recognised, quantize
 from server import logs
 from server.app import create_app
 from server.config import load_config
@@ -107,7 +107,11 @@ def serve(
     ] = None,
     quantization: Annotated[
         str | None,
-        flag("auto: as the checkpoint is; none: full size; int8: made on load.", MODEL),
+        flag(
+            "auto: as the checkpoint is, or gptq; none: full size; made on load: int8, bnb-8bit,"
+            " bnb-4bit, torchao-int8.",
+            MODEL,
+        ),
     ] = None,
     max_memory: Annotated[
         str | None,
@@ -287,7 +291,8 @@ def convert_command(
     """Write original files (MOSS, ChatGLM, InternLM2, pickles) as native safetensors.
 
     GPTQ weights, MOSS's int4 and int8 too, stay packed; ChatGLM's int4 and int8 are made full-size,
-    float16 unless --dtype says otherwise. Needs memory for a gigabyte of weights and one tensor.
+    float16 unless --dtype says otherwise. A tokenizer.json with the same ids is added where other
+    tools have no such tokenizer. Needs memory for a gigabyte of weights and one tensor.
     """
     with _progress("converting") as progress:
         size = convert(model, out, progress, family=type, dtype=dtype)
@@ -299,13 +304,17 @@ def apply_delta_command(
     base: Annotated[str, typer.Option(help="The base model: a folder or a hub id.")],
     delta: Annotated[str, typer.Option(help="What was published: a folder or a hub id.")],
     out: Out,
+    type: Annotated[
+        str | None,
+        typer.Option(help="Model family, where the name of delta or base does not tell it."),
+    ] = None,
 ) -> None:
     """Add weights that were published as a difference (EduChat, Vicuna v1.1) to their base.
 
     Needs memory for a gigabyte of weights and two tensors.
     """
     with _progress("adding") as progress:
-        size = apply_delta(base, delta, out, progress)
+        size = apply_delta(base, delta, out, progress, family=type)
     _written(out, size)
 
 
@@ -327,8 +336,9 @@ def quantize_command(
 ) -> None:
     """Quantise a model, and compare the result with what it was made of.
 
-    Needs GPTQModel: pip install 'chatzoo[gptq]'. Minutes to hours; what was interrupted goes on
-    where it was when the same command is given again.
+    Needs GPTQModel: pip install 'chatzoo[gptq]'. Minutes to hours. What was interrupted goes on
+    where it was when the same command is given again, for LLaMA and Qwen3-MoE in a folder of their
+    own; GPTQModel keeps no unfinished work of other models, nor of files in the hub's cache.
     """
     with _progress("quantising") as progress:
         made = quantize(
@@ -349,13 +359,18 @@ def _progress(what: str) -> Iterator[Progress]:
     show = LoadProgress(what)
     try:
         yield lambda stage, done: show(ProgressBody(stage=stage, fraction=done))
+    except KeyboardInterrupt as stopped:
+        show(None)
+        print(str(stopped) or "Stopped.", file=sys.stderr)
+        raise typer.Exit(130) from stopped
     finally:
         show(None)
 
 
 def _written(out: Path, size: int) -> None:
+    family = "" if is_recognised(out) else " --type FAMILY"
     print(f"Wrote {size / 1e6:,.1f} MB of weights. To serve it:")
-    print(f"  chatzoo serve --pretrained-path {shlex.quote(str(out))}")
+    print(f"  chatzoo serve --pretrained-path {shlex.quote(str(out))}{family}")
 
 
 @app.command(hidden=True)

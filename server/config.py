@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from bots.errors import ConfigError
-from bots.settings import BotConfig
+from bots.settings import BotConfig, Quantization
 from server.address import worker_key
 
 ENV_PREFIX = "CHATZOO_"
@@ -61,7 +61,7 @@ class WorkerConfig(BaseModel):
     merge_adapter: bool = False
     devices: Annotated[str, BeforeValidator(_devices)] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    quantization: Literal["auto", "none", "int8"] = "auto"
+    quantization: Quantization = "auto"
     max_memory: str | None = None
     offload_folder: str | None = None
     kv_memory: str | None = None

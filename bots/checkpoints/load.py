@@ -24,9 +24,10 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from bots import known_bots
 from bots.checkpoints import chatglm, glm, internlm2, moss
+from bots.checkpoints.libraries import LIBRARIES, described, quantization_config, require
 from bots.checkpoints.native import Native, same_names
 from bots.checkpoints.packing import packed
-from bots.checkpoints.quantised import format_of, unpacked
+from bots.checkpoints.quantised import Gptq, format_of, unpacked
 from bots.checkpoints.quantiser import Int8Config, PackedConfig
 from bots.checkpoints.recipe import Lazy, Recipe, state_dict
 from bots.checkpoints.shards import Progress, Shards, listed
@@ -35,6 +36,9 @@ from bots.quantised.linear import kernels
 
 _DELTA = re.compile(r"-delta(-v?[\d.]+)?/?$")
 """How repositories call weights that must be added to a base: vicuna-7b-delta-v1.1."""
+
+ON_LOAD = ("int8", *LIBRARIES)
+"""Ways in which weights are made smaller while they are read."""
 
 _log = logging.getLogger(__name__)
 
@@ -133,12 +137,15 @@ class Checkpoint:
     ) -> Any:
         """The model, ready to answer.
 
-        `quantization`: "auto" keeps weights as they are in the files, "none" makes quantised ones
-        full-size, "int8" quantises others. `placement` goes to `from_pretrained`: dtype,
+        `quantization`: "auto" keeps weights as they are in the files, and so does "gptq", which
+        refuses other files; "none" makes quantised ones full-size; "int8" and `LIBRARIES` quantise
+        others. `placement` goes to `from_pretrained`: dtype,
         device_map, max_memory, offload_folder, tqdm_class. Raises LoadError when a file is damaged
         or missing, or a tensor is missing, not expected or of another shape.
         """
         self._check(quantization)
+        if quantization in LIBRARIES:
+            placement["quantization_config"] = quantization_config(quantization, placement["dtype"])
         shards = Shards(self.folder, progress)
         if quantization != "int8" and self._as_it_is(shards):
             where: Path | None = self.folder
@@ -161,28 +168,26 @@ class Checkpoint:
             model.generation_config = GenerationConfig.from_pretrained(self.folder)
         if how := "int8" if quantization == "int8" else self.quantised:
             self.runs = f"{how} ({', '.join(kernels(model)) or 'full size'})"
+        if quantization in LIBRARIES:
+            self.runs = described(quantization)
         return model.eval()
 
     def _check(self, quantization: str) -> None:
-        own = self.config.get("quantization_config")
-        if quantization == "int8" and (self.quantised or own):
-            raise LoadError(
-                "These weights are quantised already, so int8 is not possible: leave out"
-                " --quantization.",
-                param="quantization",
-            )
-        if quantization == "int8" and self.remote:
-            raise LoadError(
-                "A model that the checkpoint's own code makes cannot be quantised when it is read:"
-                " leave out --quantization, or --trust-remote-code.",
-                param="quantization",
-            )
-        if quantization == "none" and own and not self.quantised:
-            raise LoadError(
-                f"Weights of {own.get('quant_method')!r} cannot be made full-size: leave out"
-                " --quantization.",
-                param="quantization",
-            )
+        """Raise LoadError where the weights cannot be had in this way."""
+        own = (self.config.get("quantization_config") or {}).get("quant_method")
+        wrong = None
+        if quantization in ON_LOAD and (self.quantised or own):
+            wrong = f"These weights are quantised already, so {quantization} is not possible:"
+        elif quantization == "int8" and self.remote:
+            wrong = "The checkpoint's own code makes this model, so int8 is not possible:"
+        elif quantization == "gptq" and not isinstance(self.quantised, Gptq):
+            wrong = "These weights are not GPTQ; `chatzoo quantize` makes such ones:"
+        elif quantization == "none" and own and not self.quantised:
+            wrong = f"Weights of {own!r} cannot be made full-size:"
+        if wrong:
+            raise LoadError(f"{wrong} leave out --quantization.", param="quantization")
+        if own in LIBRARIES.values():
+            require(own, "This checkpoint")
 
     def _tensors(
         self, shards: Shards, quantization: str, placement: dict[str, Any]

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,7 @@ def free_on(device: torch.device) -> int:
 
 def weight_bytes(model: Any) -> int:
     """Bytes of a model's tensors as they are held, shared ones once, those on disk not at all."""
-    tensors = (*model.parameters(), *model.buffers())
-    return sum(one.numel() * one.element_size() for one in tensors if one.device.type != "meta")
+    return sum(one.nbytes for one in _tensors(model) if one.device.type != "meta")
 
 
 def peak_memory(device: torch.device) -> int | None:
@@ -55,7 +55,7 @@ def page_out_files(model: Any) -> None:
     """
     if sys.platform != "linux":
         return
-    used = [one.data_ptr() for one in model.parameters() if _is_on_cpu(one)]
+    used = [one.data_ptr() for one in _tensors(model) if _is_on_cpu(one)]
     libc = ctypes.CDLL(None)
     for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
         span, *_, path = line.split(maxsplit=5)
@@ -63,6 +63,18 @@ def page_out_files(model: Any) -> None:
         if path.startswith("/") and any(begin <= one < end for one in used):
             size = ctypes.c_size_t(end - begin)
             libc.madvise(ctypes.c_void_p(begin), size, _MADV_PAGEOUT)
+
+
+def _tensors(model: Any) -> Iterator[torch.Tensor]:
+    """All tensors of a model once; those that libraries wrap, such as torchao, as they lie in
+    memory."""
+    found = [*model.parameters(), *model.buffers()]
+    while found:
+        one = found.pop()
+        if hasattr(one, "__tensor_flatten__"):
+            found += [getattr(one, name) for name in one.__tensor_flatten__()[0]]
+        else:
+            yield one
 
 
 def _is_on_cpu(tensor: torch.Tensor) -> bool:

@@ -118,6 +118,7 @@ def pack(model: Any, *, join: bool = True) -> int:
 def _is_plain(module: Any) -> bool:
     return (
         type(module) is nn.Linear
+        and type(module.weight) is nn.Parameter  # torchao's are tensors of another class
         and module.weight.device.type == "cpu"
         and module.weight.dtype == torch.float32
         and not hasattr(module, "_hf_hook")

@@ -247,7 +247,7 @@ def test_code_of_a_checkpoint_runs_only_when_asked_and_is_named(
     assert "odd.OddConfig, odd.OddForCausalLM" in caplog.text
     model = checkpoint.load(dtype=torch.float32, device_map={"": "cpu"})
     assert type(model).__name__ == "OddForCausalLM"
-    with pytest.raises(LoadError, match="own code makes cannot be quantised"):
+    with pytest.raises(LoadError, match="own code makes this model"):
         checkpoint.load(quantization="int8", dtype=torch.float32, device_map={"": "cpu"})
 
 

@@ -1,0 +1,57 @@
+"""Weights made smaller while they are read, by libraries that transformers knows.
+
+bitsandbytes: 8 bits (LLM.int8(), https://arxiv.org/abs/2208.07339) and 4 bits (NF4,
+https://arxiv.org/abs/2305.14314). torchao: 8 bits, a scale for each row. All on a CPU and on CUDA.
+"""
+
+import importlib
+import logging
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from bots.errors import LoadError
+
+LIBRARIES = {"bnb-8bit": "bitsandbytes", "bnb-4bit": "bitsandbytes", "torchao-int8": "torchao"}
+"""The library that each way needs."""
+
+_EXTRAS = {"bitsandbytes": "bnb", "torchao": "torchao"}
+
+
+def quantization_config(way: str, dtype: torch.dtype) -> Any:
+    """What transformers is told of one of `LIBRARIES`; `dtype` is what the model computes in.
+
+    Raises LoadError where the library is not installed or cannot be imported.
+    """
+    require(LIBRARIES[way], f"--quantization {way}")
+    from transformers import BitsAndBytesConfig, TorchAoConfig
+
+    if way == "torchao-int8":
+        from torchao.quantization import Int8WeightOnlyConfig
+
+        return TorchAoConfig(Int8WeightOnlyConfig())
+    if way == "bnb-8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+    )
+
+
+def require(library: str, what: str) -> None:
+    """Raise LoadError unless `library` can be imported, which `what` needs."""
+    try:
+        importlib.import_module(library)
+    except ImportError as error:
+        raise LoadError(
+            f"{what} needs {library}: pip install 'chatzoo[{_EXTRAS[library]}]'. ({error})",
+            param="quantization",
+        ) from error
+    # It says at each product that it computes in float16.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+
+
+def described(way: str) -> str:
+    """One of `LIBRARIES` with the version of its library."""
+    library = LIBRARIES[way]
+    return f"{way} ({library} {version(library)})"
