@@ -28,6 +28,8 @@ _LOADING_FAILS = (
 )
 """What libraries raise for files that are missing, cut, of another kind or too large."""
 
+_FULL = "There is not enough memory for"
+
 Progress = Callable[[str, float | None], None]
 
 
@@ -37,20 +39,28 @@ def loading(what: str, path: str, progress: Progress) -> Iterator[None]:
     bar = progress_bar(progress)
     previous = transformers_logging.set_tqdm_hook(lambda _, args, kw: bar(*args, **kw))
     try:
-        yield
+        with one_sentence(f"load the {what} of", path):
+            yield
     except LoadError as error:
         begun = f"Cannot load the {what} of "
         told = error.message
-        if not told.startswith(begun):
+        if not told.startswith((begun, _FULL)):
             told = f"{begun}{path!r}: {told}"
         raise LoadError(told, param=error.param) from error
-    except _LOADING_FAILS as error:
-        if is_out_of_memory(error):
-            raise LoadError(f"There is not enough memory for {path!r}.") from error
-        reason = " ".join(str(error).split())[:MAX_REASON]
-        raise LoadError(f"Cannot load the {what} of {path!r}: {reason}") from error
     finally:
         transformers_logging.set_tqdm_hook(previous)
+
+
+@contextmanager
+def one_sentence(doing: str, path: str) -> Iterator[None]:
+    """What libraries raise while `doing` as one LoadError; our own errors as they are."""
+    try:
+        yield
+    except _LOADING_FAILS as error:
+        if is_out_of_memory(error):
+            raise LoadError(f"{_FULL} {path!r}.") from error
+        reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
+        raise LoadError(f"Cannot {doing} {path!r}: {reason}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ _NAMED = {
     "mask_token": "[MASK]",
 }
 _OTHER = ("[gMASK]", "[sMASK]", "<unused_0>", "<ENC>", "<dBLOCK>")
-_TEXTS = {
+TEXTS = {
     "<n>": "\n",
     "<|tab|>": "\t",
     **{f"<|blank_{size}|>": " " * size for size in range(80, 1, -1)},
@@ -40,7 +40,7 @@ class ChatGLMTokenizer(PiecesTokenizer):
     def load(cls, folder: Path) -> Self:
         """From `folder`/ice_text.model. Raises LoadError."""
         pieces = read_pieces(folder / "ice_text.model")
-        for name in (*_NAMED.values(), "[gMASK]", *_TEXTS):
+        for name in (*_NAMED.values(), "[gMASK]", *TEXTS):
             if pieces.id_to_piece(pieces.piece_to_id(name)) != name:
                 raise failure(folder, f"ice_text.model has no {name}, so it is not ChatGLM-6B's")
         added = {
@@ -55,11 +55,11 @@ class ChatGLMTokenizer(PiecesTokenizer):
         for one in map(pieces.piece_to_id, _OTHER):
             self._shown[one] = pieces.id_to_piece(one)
             self._hidden.add(one)
-        for name, text in _TEXTS.items():
+        for name, text in TEXTS.items():
             self._shown[pieces.piece_to_id(name)] = text
 
     def _tokenize(self, text: str, **_: Any) -> list[str]:
-        for name, white in _TEXTS.items():
+        for name, white in TEXTS.items():
             text = text.replace(white, name)
         return super()._tokenize(text)
 

@@ -14,6 +14,7 @@ from bots.checkpoints.tokenizers.chatglm import (
     ChatGLM3Tokenizer,
     ChatGLMTokenizer,
 )
+from bots.checkpoints.tokenizers.export import READER
 from bots.checkpoints.tokenizers.files import VOCABULARIES, failure, read_json, read_pieces
 from bots.checkpoints.tokenizers.pieces import LlamaPiecesTokenizer
 from bots.errors import LoadError
@@ -39,7 +40,7 @@ def load_tokenizer(
     `AutoTokenizer`, which gets `options` (`trust_remote_code`, which is off unless given).
     Padding is on the left unless the model is an encoder-decoder. Raises LoadError.
     """
-    load = _special(folder, config, family)
+    load = special(folder, config, family)
     tokenizer = load(folder) if load else _auto(folder, options)
     if not config.get("is_encoder_decoder"):
         tokenizer.padding_side = "left"
@@ -79,14 +80,14 @@ def check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
                 )
 
 
-def _special(
+def special(
     folder: Path, config: Mapping[str, Any], family: str | None
 ) -> Callable[[Path], Any] | None:
-    """The loader of a format that transformers reads wrongly or not at all."""
+    """The loader of a format that transformers reads wrongly or not at all, None for others."""
     if not folder.is_dir():
         return None
     declared = read_json(folder / "tokenizer_config.json")
-    kind, name = config.get("model_type"), declared.get("tokenizer_class")
+    kind, name = config.get("model_type"), declared.get(READER, declared.get("tokenizer_class"))
     if kind == "moss" or name == "MossTokenizer":
         return moss.load
     if kind == "chatglm" and "padded_vocab_size" not in config:

@@ -3,14 +3,17 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bots import choose_bot
-from bots.checkpoints.convert import convert
+from bots.checkpoints.convert import _told, convert
+from bots.checkpoints.quantised import Gptq
 from bots.checkpoints.shards import Shards
+from bots.checkpoints.tokenizers import load_tokenizer
 from bots.errors import ConfigError, LoadError
 from bots.settings import BotConfig
 from bots.transformers_bot import TransformersChatBot
@@ -75,6 +78,43 @@ def test_transformers_itself_reads_it(tmp_path: Path) -> None:
     assert torch.allclose(found[-1, -1], case.logits[-1, -1], atol=tolerance("moss"), rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("moss", "moss"),
+        ("moss_int4", "moss"),
+        ("chatglm", "chatglm"),
+        ("chatglm2", "chatglm2"),
+        ("chatglm2_32k", "chatglm2"),
+        ("chatglm3", "chatglm3"),
+        ("internlm2", "amchat"),
+        ("llama", "educhat"),
+        ("firefly", "firefly"),
+        ("yayi", "yayi"),
+        ("t5", "godel"),
+    ],
+)
+def test_other_tools_read_the_same_tokenizer(name: str, family: str, tmp_path: Path) -> None:
+    """`AutoTokenizer` without code of the checkpoint gives our ids, and we still do."""
+    out = tmp_path / "native"
+    convert(GOLDEN / name, out, family, nothing)
+    ours, again = (
+        load_tokenizer(folder, json.loads((folder / "config.json").read_text("utf-8")), family)
+        for folder in (GOLDEN / name, out)
+    )
+    theirs = AutoTokenizer.from_pretrained(out)
+    assert type(again) is type(ours)
+    told = GOLDEN / name / "golden_tokens.json"
+    samples = json.loads(told.read_text("utf-8"))["samples"] if told.is_file() else []
+    for text in ["Hello 世界\n\n  a\tb", *(sample["text"] for sample in samples)]:
+        for added in (True, False):
+            ids = ours.encode(text, add_special_tokens=added)
+            assert theirs.encode(text, add_special_tokens=added) == ids, text
+            assert again.encode(text, add_special_tokens=added) == ids, text
+    assert theirs.encode("one", "two") == ours.encode("one", "two")
+    assert (theirs.eos_token_id, theirs.pad_token_id) == (ours.eos_token_id, ours.pad_token_id)
+
+
 def test_packed_weights_stay_packed(tmp_path: Path) -> None:
     out = tmp_path / "native"
     size = convert(GOLDEN / "moss_int4", out, "moss", nothing)
@@ -101,3 +141,53 @@ def test_what_is_native_is_not_converted(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exists already"):
         convert(source, tmp_path / "first", "educhat", nothing)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "source"]
+
+
+def as_pickle(source: Path, folder: Path, own: dict[str, Any]) -> Path:
+    """A golden checkpoint with pickled weights and this `quantization_config`."""
+    folder.mkdir()
+    shards = Shards(source)
+    torch.save(
+        {name: shards.read(name).clone() for name in shards.names}, folder / "pytorch_model.bin"
+    )
+    for file in source.glob("tokenizer*"):
+        shutil.copy(file, folder)
+    config = json.loads((source / "config.json").read_text("utf-8"))
+    config["quantization_config"] = own
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
+def test_an_unknown_quantisation_is_not_converted(tmp_path: Path) -> None:
+    source = as_pickle(GOLDEN / "llama", tmp_path / "source", {"quant_method": "awq", "bits": 4})
+    with pytest.raises(LoadError, match="quantised by 'awq' cannot be converted"):
+        convert(source, tmp_path / "out", "educhat", nothing)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({}, {"group_size": 32, "sym": False}),
+        ({"group_size": 32, "sym": True, "desc_act": True}, {"sym": True, "desc_act": True}),
+    ],
+)
+def test_what_the_source_says_of_gptq_is_kept(
+    own: dict[str, Any], told: dict[str, Any], tmp_path: Path
+) -> None:
+    own = {"quant_method": "gptq", "bits": 4, **own}
+    source = as_pickle(GOLDEN / "llama_gptq", tmp_path / "source", own)
+    convert(source, tmp_path / "out", "educhat", nothing)
+    found = json.loads((tmp_path / "out" / "config.json").read_text("utf-8"))
+    assert found["quantization_config"].items() >= told.items()
+
+
+def test_one_group_a_layer() -> None:
+    """Layers of different inputs have one size of group in common: -1, all of them."""
+    config = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    one_each = {f"{size}.g_idx": torch.zeros(size, dtype=torch.int32) for size in (64, 128)}
+    told = _told(Gptq(4), one_each, config)
+    assert (told["group_size"], told["desc_act"]) == (-1, False)
+    two = {"256.g_idx": torch.arange(256, dtype=torch.int32) // 128}
+    told = _told(Gptq(4), {**two, **one_each}, config)
+    assert (told["group_size"], told["desc_act"]) == (128, False)
