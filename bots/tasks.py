@@ -1,12 +1,13 @@
 """Work on model files that the command line offers. Importing this imports no model library."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bots import choose_bot, family_of, find_bot
+from bots import MODEL_NAME_TO_MODEL_DICT, check_path, choose_bot, family_of, find_bot, is_gguf
 from bots.chatbot import Progress
 from bots.errors import ConfigError
 from bots.measure import Measured, measure
@@ -30,28 +31,80 @@ def convert(
     """
     if dtype not in (None, *DTYPES):
         raise ConfigError(f"dtype: {dtype!r} is none of {', '.join(DTYPES)}.", param="dtype")
+    _check(out, model=model)
     family = family or family_of(model)
     find_bot(family=family)
     import torch
 
     from bots.checkpoints.convert import convert as write
-    from bots.checkpoints.source import Source
+    from bots.checkpoints.reporting import one_sentence
 
-    folder = Source(model, progress, option="model").whole()
-    return write(folder, out, family, progress, dtype=getattr(torch, dtype) if dtype else None)
+    chosen = getattr(torch, dtype) if dtype else None
+    folder = _fetched(model, progress, "model")
+    with one_sentence("convert", model):
+        return write(folder, out, family, progress, name=model, dtype=chosen)
 
 
-def apply_delta(base: str, delta: str, out: Path, progress: Progress) -> int:
+def apply_delta(
+    base: str, delta: str, out: Path, progress: Progress, *, family: str | None = None
+) -> int:
     """Write base + delta to `out`; see `bots.checkpoints.delta`.
 
-    Returns the bytes of its weights. Raises ConfigError or LoadError.
+    `family` is told by the name of the delta or the base unless given. Returns the bytes of its
+    weights. Raises ConfigError or LoadError.
     """
+    _check(out, base=base, delta=delta)
+    family = family or next((found for one in (delta, base) if (found := _named(one))), "auto")
+    find_bot(family=family)
     from bots.checkpoints.delta import apply_delta as write
+    from bots.checkpoints.reporting import one_sentence
+
+    old, new = _fetched(base, progress, "base"), _fetched(delta, progress, "delta")
+    with one_sentence("add the delta", delta):
+        return write(old, new, out, progress, family=family)
+
+
+def is_recognised(folder: Path) -> bool:
+    """Whether a folder that was made is served without `--type`: its prompt is known."""
+    if family_of(str(folder)) != "auto" or (folder / "chat_template.jinja").is_file():
+        return True
+    try:
+        return "chat_template" in (folder / "tokenizer_config.json").read_text("utf-8")
+    except OSError:
+        return False
+
+
+def _check(out: Path, **models: str) -> None:
+    """Raise ConfigError where a path cannot be that of a model's files, or `out` is taken."""
+    for option, path in models.items():
+        check_path(path)
+        if is_gguf(path) or path.startswith(("http://", "https://")):
+            kind = "a GGUF file" if is_gguf(path) else "a URL"
+            raise ConfigError(
+                f"{option}: {path!r} is {kind}; name a folder with original files or a hub id.",
+                param=option,
+            )
+    from bots.checkpoints.writer import check_out
+
+    check_out(out)
+
+
+def _fetched(path: str, progress: Progress, option: str) -> Path:
+    """The folder with the model's files."""
+    from bots.checkpoints.reporting import loading, progress_bar
     from bots.checkpoints.source import Source
 
-    old = Source(base, progress, option="base").whole()
-    new = Source(delta, progress, option="delta").whole()
-    return write(old, new, out, progress)
+    with loading("files", path, progress):
+        return Source(path, progress, option=option, tqdm_class=progress_bar(progress)).whole()
+
+
+def _named(path: str) -> str | None:
+    """The family that a path tells, or one whose model is called as it is but for "-delta"."""
+    if (family := family_of(path)) != "auto":
+        return family
+    name = re.sub("-delta", "", Path(path).name.lower())
+    known = {id_.rpartition("/")[2].lower(): one for id_, one in MODEL_NAME_TO_MODEL_DICT.items()}
+    return known.get(name)
 
 
 METHODS = ("gptq",)
@@ -72,11 +125,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Quantised:
-    """What a quantisation took, in seconds, and made."""
+    """What a quantisation took, in seconds, and made; why interrupted work began anew, if so."""
 
     seconds: float
     before: Form
     after: Form
+    not_resumed: str | None = None
 
 
 def quantize(
@@ -92,23 +146,26 @@ def quantize(
     """Write a quantised form of a native model to `out`, and compare the two.
 
     `calibration` is a text like those that the model will see; its last tenth is left out of the
-    calibration and judges the result. Raises ConfigError or LoadError.
+    calibration and judges the result. Raises ConfigError or LoadError, and KeyboardInterrupt with a
+    sentence where the same call would go on.
     """
     if method not in METHODS:
         raise ConfigError(f"method: {method!r} is none of {', '.join(METHODS)}.", param="method")
     if bits not in BITS:
         raise ConfigError(f"bits: {bits} is none of {', '.join(map(str, BITS))}.", param="bits")
-    if out.exists():
-        raise ConfigError(f"{str(out)!r} exists already: name a folder that does not.", param="out")
+    _check(out, model=model)
     text = _text(calibration)
+    family = family_of(model)
 
+    from bots.checkpoints.gptq import library, not_resumed
     from bots.checkpoints.gptq import quantize as make
     from bots.checkpoints.load import Checkpoint
     from bots.checkpoints.native import same_names
-    from bots.checkpoints.source import Source
+    from bots.checkpoints.reporting import one_sentence
 
-    folder = Source(model, progress, option="model").whole()
-    checkpoint = Checkpoint(folder)
+    folder = _fetched(model, progress, "model")
+    with one_sentence("quantise", model):
+        checkpoint = Checkpoint(folder, name=model)
     if checkpoint.quantised or checkpoint.config.get("quantization_config"):
         raise ConfigError(f"{model!r} is quantised already.", param="model")
     if checkpoint.native.targets is not same_names:
@@ -116,17 +173,20 @@ def quantize(
             f"{model!r} has original files: make them native first, by `chatzoo convert`.",
             param="model",
         )
+    library()
+    if reason := not_resumed(folder):
+        progress(f"interrupted work would begin anew: {reason}", None)
     before, rows, ids = _before(model, text, progress)
     begun = time.monotonic()
-    make(folder, out, rows, progress, bits=bits, group_size=group_size)
+    make(folder, out, rows, progress, bits=bits, group_size=group_size, family=family)
     seconds = time.monotonic() - begun
     progress("judging", None)
-    bot = _loaded(str(out), family_of(model), progress)
+    bot = _loaded(str(out), family, progress)
     try:
         after = Form(_size(out), measure(bot, ids))
     finally:
         bot.close()
-    return Quantised(seconds, before, after)
+    return Quantised(seconds, before, after, reason)
 
 
 def _before(

@@ -22,4 +22,7 @@ def show(made: Quantised, console: Console | None = None) -> None:
         answers = (escape(form.measured.answers[number]) for form in (before, after))
         table.add_row(question, *answers)
     table.add_row("seconds", "", f"{made.seconds:.0f}")
-    (console or Console()).print(table)
+    console = console or Console()
+    console.print(table)
+    if made.not_resumed:
+        console.print(escape(f"Interrupted, it would have begun anew: {made.not_resumed}."))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 from rich.console import Console
 
 from bots.errors import ConfigError
+from bots.measure import QUESTIONS, Measured
+from bots.tasks import Form, Quantised
 from server.client import Answer
-from server.terminal import listing
+from server.terminal import listing, quantised
 from server.terminal.chat import Printer, chat
 from server.terminal.compare import compare
 from server.terminal.settings import parse_settings
@@ -320,3 +323,17 @@ def test_settings_are_read_as_yaml() -> None:
     for wrong in ("temperature", "=1"):
         with pytest.raises(ConfigError, match="name=value"):
             parse_settings([wrong])
+
+
+def test_a_quantised_model_beside_its_original() -> None:
+    """An infinite perplexity is shown, and that work could not have gone on."""
+    answers = tuple("yes" for _ in QUESTIONS)
+    before = Form(2_000_000, Measured(7.5, 100, answers))
+    after = Form(1_000_000, Measured(math.inf, 100, answers))
+    console = Console(file=io.StringIO(), width=100)
+    quantised.show(Quantised(9.0, before, after, "the files are links"), console)
+    assert isinstance(console.file, io.StringIO)
+    told = console.file.getvalue()
+    assert "7.500" in told
+    assert "inf" in told
+    assert "Interrupted, it would have begun anew: the files are links." in told
