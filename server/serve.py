@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from datetime import timedelta
 from types import FrameType
 
 import uvicorn
@@ -36,6 +37,9 @@ from server.worker import Worker
 
 PARTING_SECONDS = 5
 """How long a worker without a parent may take to end in good order."""
+SECONDS = (1.0, 30.0)
+"""Without a terminal, progress within a stage is a line each tenth, but none sooner than the first,
+and one not later than the second, of these after the last."""
 
 
 def serve(config: WorkerConfig) -> None:
@@ -132,7 +136,8 @@ class WorkerServer(uvicorn.Server):
 
 
 class LoadProgress:
-    """Shows loading: a bar at a terminal, else a line a stage. Called from the loading thread.
+    """Shows loading: a bar at a terminal, else a line a stage and lines in between where it takes
+    long: each tenth, and each half minute. Called from the loading thread.
 
     Made before the model's library is imported, as it turns off the bars that libraries draw.
     """
@@ -153,6 +158,8 @@ class LoadProgress:
         )
         self._stage = ""
         self._task = self._bar.add_task("", total=None)
+        self._begun = self._told_at = 0.0
+        self._tenths = 0
 
     def __call__(self, progress: ProgressBody | None) -> None:
         """Show how far it is; None is the end."""
@@ -161,9 +168,15 @@ class LoadProgress:
             return
         if not self._stage:
             self._bar.start()
-        if progress.stage != self._stage and self._bar.disable:
-            print(f"{self._what}: {progress.stage}", file=sys.stderr, flush=True)
-        self._stage = progress.stage
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            self._bar.reset(self._task)  # else the time left would be reckoned from other work
+            self._begun = self._told_at = time.monotonic()
+            self._tenths = _tenths(progress.fraction or 0.0)
+            if self._bar.disable:
+                self._print()
+        elif self._bar.disable and progress.fraction:
+            self._print_share(progress.fraction)
         total = None if progress.fraction is None else 1.0
         self._bar.update(
             self._task,
@@ -171,6 +184,23 @@ class LoadProgress:
             total=total,
             completed=progress.fraction or 0.0,
         )
+
+    def _print_share(self, done: float) -> None:
+        """A line where the last is long enough ago."""
+        now = time.monotonic()
+        quiet = now - self._told_at
+        if quiet < SECONDS[0] or (_tenths(done) == self._tenths and quiet < SECONDS[1]):
+            return
+        left = (now - self._begun) * (1 - done) / done
+        self._tenths, self._told_at = _tenths(done), now
+        self._print(f", {done:.0%}, {timedelta(seconds=round(left))} left")
+
+    def _print(self, more: str = "") -> None:
+        print(f"{self._what}: {self._stage}{more}", file=sys.stderr, flush=True)
+
+
+def _tenths(done: float) -> int:
+    return int(done * 10 + 1e-9)
 
 
 def _stop_at_eof(server: WorkerServer) -> None:

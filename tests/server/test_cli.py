@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from bots import family_of
 from server.cli import main
+from server.schema import ProgressBody
+from server.serve import LoadProgress
 from server.worker import package_version
 from tests.golden_data import GOLDEN
 
@@ -22,7 +25,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "up", "chat", "compare", "list", "convert", "apply-delta"]
+    "command", ["serve", "up", "chat", "compare", "list", "convert", "apply-delta", "quantize"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
@@ -72,4 +75,74 @@ def test_convert_and_apply_delta(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert run(*arguments) == 2
         assert said in capsys.readouterr().err
     assert run("apply-delta", "--base", out, "--delta", out, "--out", other) == 0
-    assert "MB of weights" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "MB of weights" in said
+    assert "--type" not in said
+    plain, named = str(tmp_path / "plain"), str(tmp_path / "named")
+    assert run("apply-delta", "--base", llama, "--delta", llama, "--out", plain) == 0
+    assert f"chatzoo serve --pretrained-path {plain} --type FAMILY" in capsys.readouterr().out
+    told = ["--type", "educhat"]
+    assert run("apply-delta", "--base", llama, "--delta", llama, "--out", named, *told) == 0
+    assert "--type" not in capsys.readouterr().out
+    assert family_of(named) == "educhat"
+
+
+def test_an_error_of_the_disk_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bots.checkpoints.writer.save_file", full)
+    out = tmp_path / "out"
+    assert run("convert", str(GOLDEN / "moss"), "--out", str(out)) == 2
+    last = capsys.readouterr().err.strip().split("\n")[-1]
+    assert last == f"Error: Cannot write {str(out)!r}: [Errno 28] No space left on device"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sentence", ["Run the same command again to go on.", ""])
+def test_ctrl_c(
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt(*[sentence] * bool(sentence))
+
+    monkeypatch.setattr("server.cli.quantize", stopped)
+    out = str(tmp_path / "out")
+    assert run("quantize", "./model", "--calibration", "text.txt", "--out", out) == 130
+    assert capsys.readouterr().err == f"{sentence or 'Stopped.'}\n"
+
+
+def test_progress_without_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line each tenth, or each half minute; quick work is a line a stage."""
+    clock = 0.0
+    monkeypatch.setattr("server.serve.time.monotonic", lambda: clock)
+    show = LoadProgress("converting")
+    for step in range(101):  # quick
+        show(ProgressBody(stage="checking", fraction=step / 100))
+        clock += 0.001
+    for step in range(101):  # two seconds a hundredth
+        show(ProgressBody(stage="writing", fraction=step / 100))
+        clock += 2
+    for step in range(3):  # a minute a hundredth
+        show(ProgressBody(stage="quantising", fraction=step / 100))
+        clock += 60
+    show(None)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == [
+        "converting: checking",
+        "converting: writing",
+        "converting: writing, 10%, 0:03:00 left",
+    ]
+    assert lines[11:] == [
+        "converting: writing, 100%, 0:00:00 left",
+        "converting: quantising",
+        "converting: quantising, 1%, 1:39:00 left",
+        "converting: quantising, 2%, 1:38:00 left",
+    ]
