@@ -28,7 +28,7 @@ class Measured:
 def perplexity(bot: ChatBot, ids: Sequence[int], window: int = WINDOW) -> float:
     """exp of the mean negative log-probability of a text's tokens, each given those before it in
     its window (https://huggingface.co/docs/transformers/perplexity, without overlap). A window is
-    at most the model's context.
+    at most the model's context. Infinite where the mean is too large for a number.
 
     For bots with `token_prompts` and `prompt_logprobs`. Raises what `prepare_text` raises.
     """
@@ -41,7 +41,10 @@ def perplexity(bot: ChatBot, ids: Sequence[int], window: int = WINDOW) -> float:
                 scored = [one.logprob for one in event.logprobs if one.logprob is not None]
                 total -= math.fsum(scored)
                 count += len(scored)
-    return math.exp(total / count)
+    try:
+        return math.exp(total / count)
+    except OverflowError:
+        return math.inf
 
 
 def answer(bot: ChatBot, question: str, tokens: int = 48) -> str:

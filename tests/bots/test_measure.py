@@ -2,11 +2,13 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from bots.events import PromptScored
 from bots.families.auto import AutoBot
 from bots.measure import QUESTIONS, measure, perplexity
 from bots.settings import BotConfig
@@ -34,6 +36,14 @@ def test_perplexity_is_that_of_a_plain_pass(bot: AutoBot) -> None:
     assert len(losses) == 36
     wanted = math.exp(sum(losses) / 36)
     assert perplexity(bot, ids, window=10) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_broken_model_is_infinitely_perplexed(
+    bot: AutoBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = PromptScored([SimpleNamespace(logprob=-800.0)] * 9)  # type: ignore[arg-type]
+    monkeypatch.setattr(bot, "run", lambda _: iter([scored]))
+    assert perplexity(bot, list(range(2, 40))) == math.inf
 
 
 def test_answers_are_greedy(bot: AutoBot) -> None:
