@@ -24,6 +24,8 @@ GROUPS = (128, 64, 32)
 RESUMED = ("llama", "qwen3_moe")
 """Architectures (`model_type`) whose unfinished work GPTQModel 7.6 can keep; for others it refuses
 to begin (`validate_checkpoint_support` in its gptqmodel/looper/gptq_checkpoint.py)."""
+_IN_MEMORY = ("gpt_neox",)
+"""Architectures of which GPTQModel 7.6 loses the head where it puts layers on disk meanwhile."""
 _READABLE = ("model.safetensors", "model.safetensors.index.json")
 """The files by which it tells whether unfinished work is of the same model."""
 
@@ -56,7 +58,7 @@ def library() -> Any:
 
 def not_resumed(folder: Path) -> str | None:
     """Why interrupted work on the model in `folder` begins anew, None where it goes on."""
-    kind = read_json(folder / "config.json").get("model_type")
+    kind = _kind(folder)
     if kind not in RESUMED:
         return f"GPTQModel keeps no unfinished work of {kind!r}"
     if not any((folder / name).is_file() for name in _READABLE):
@@ -99,7 +101,9 @@ def quantize(
         options["checkpoint"] = made.CheckpointConfig(path=kept)
     with whole(out) as partial, _told(made, folder, kept), _quiet():
         progress("loading the model", None)
-        config = made.QuantizeConfig(bits=bits, group_size=group_size)
+        config = made.QuantizeConfig(
+            bits=bits, group_size=group_size, offload_to_disk=_kind(folder) not in _IN_MEMORY
+        )
         model = made.load(str(folder), config)
         check_groups(model.model, group_size)
         layers = model.model.config.get_text_config().num_hidden_layers
@@ -116,6 +120,10 @@ def quantize(
         _complete(folder, partial, family)
     if reason is None:
         shutil.rmtree(kept, ignore_errors=True)
+
+
+def _kind(folder: Path) -> Any:
+    return read_json(folder / "config.json").get("model_type")
 
 
 def _complete(folder: Path, made: Path, family: str) -> None:

@@ -94,6 +94,8 @@ class Library:
                 raise self.fails
 
     def save(self, folder: str) -> None:
+        if self.config.offload_to_disk and self.model.config.model_type == "gpt_neox":
+            raise KeyError("Offloaded tensor 'lm_head.weight' not found in offload directory")
         for name in ("config.json", "quantize_config.json", "gptq_model-4bit-32g.safetensors"):
             shutil.copy(GOLDEN / "llama_gptq" / name, folder)
 
