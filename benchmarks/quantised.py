@@ -50,6 +50,7 @@ def forms(gptq: Path | None) -> list[Form]:
     packed = Path(resolve(f"{MODEL}-gguf"))
     found = [
         Form("float32", ("--pretrained-path", MODEL, "--dtype", "float32"), full),
+        Form("float16 weights", ("--pretrained-path", MODEL, "--dtype", "float16"), full),
         Form("bfloat16", ("--pretrained-path", MODEL, "--dtype", "bfloat16"), full),
         *(
             Form(f"{way}, made on load", ("--pretrained-path", MODEL, "--quantization", way), full)

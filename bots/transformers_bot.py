@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
+
 from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
 from bots.checkpoints.placement import Placement, parse_size
@@ -27,7 +29,7 @@ from bots.engine.device import (
     weight_bytes,
 )
 from bots.engine.engine import Engine
-from bots.engine.linear import pack
+from bots.engine.linear import Half, pack
 from bots.engine.packed import Packed
 from bots.engine.sampler import Scored
 from bots.engine.stop_texts import StopTexts
@@ -150,14 +152,16 @@ class TransformersChatBot(ChatBot):
         path = self.config.pretrained_path
         self.progress("weights", None)
         self._placement = Placement(self.config)
-        packed = self.checkpoint.quantised is not None and self.config.quantization == "auto"
+        wanted, native = self.config.quantization, self.checkpoint.native.config
+        packed = self.checkpoint.quantised is not None and wanted in ("auto", "gptq")
+        half = self._may_halve() and self._placement.halves(native)
         with loading("model", path, self.progress):
             self._base.whole()
             self.model = self.checkpoint.load(
                 self.progress,
-                self.config.quantization,
+                wanted,
                 tqdm_class=progress_bar(self.progress),
-                **self._placement.options(self.checkpoint.native.config, packed=packed),
+                **self._placement.options(native, packed=packed, half=half),
             )
             if self._adapter is not None:
                 from bots.checkpoints.adapter import put_on  # peft takes seconds to import
@@ -166,19 +170,36 @@ class TransformersChatBot(ChatBot):
                 self.model = put_on(
                     self.model, self._adapter.whole(), merge=self.config.merge_adapter
                 )
+            self._pack(half=half)
             self._start_engine()
         self._weights = weight_bytes(self.model)
 
-    def _start_engine(self) -> None:
-        """Decode requests together where the model can be run so; else one after another.
+    def _may_halve(self) -> bool:
+        """Whether weights are plain, in layers of classes that are known."""
+        own = self.checkpoint.config.get("quantization_config")
+        quantised = self.checkpoint.quantised or own or self.config.quantization in ON_LOAD
+        return not quantised and not self.checkpoint.remote
 
-        A model of which parts are on disk reads them at each pass: it is not tried out.
-        """
-        if "disk" in (getattr(self.model, "hf_device_map", None) or {}).values():
+    def _pack(self, *, half: bool) -> None:
+        """Put the weights in the order in which they are multiplied fastest on a CPU."""
+        if self._on_disk():
             return
-        count = pack(self.model, join=not self.model.config.is_encoder_decoder)
+        kind = Half.NO
+        if half:
+            kind = Half.ROUNDED if self.config.dtype == "float16" else Half.LOSSLESS
+        count = pack(self.model, join=not self.model.config.is_encoder_decoder, half=kind)
         if count or self.config.quantization in ON_LOAD:
             page_out_files(self.model)  # which hold the weights a second time
+        if half:
+            self.model.config.dtype = torch.float16
+
+    def _on_disk(self) -> bool:
+        return "disk" in (getattr(self.model, "hf_device_map", None) or {}).values()
+
+    def _start_engine(self) -> None:
+        """Decode requests together where the model can be run so; else one after another."""
+        if self._on_disk():
+            return  # it reads its weights at each pass: it is not tried out
         packed = Packed(self.model)
         if not packed.fits():
             return

@@ -187,7 +187,7 @@ class Checkpoint:
         if wrong:
             raise LoadError(f"{wrong} leave out --quantization.", param="quantization")
         if own in LIBRARIES.values():
-            require(own, "This checkpoint")
+            require(str(own), "This checkpoint")
 
     def _tensors(
         self, shards: Shards, quantization: str, placement: dict[str, Any]

@@ -15,6 +15,7 @@ from accelerate.utils.modeling import convert_file_size_to_int
 
 from bots import builtin
 from bots.errors import ConfigError, LoadError
+from bots.quantised.half import can_halve
 from bots.settings import BotConfig
 
 Memory = dict[int | str, int]
@@ -28,14 +29,15 @@ class Placement:
         self._config = config
         self._offload: tempfile.TemporaryDirectory[str] | None = None
 
-    def options(self, config: Any, *, packed: bool = False) -> dict[str, Any]:
+    def options(self, config: Any, *, packed: bool = False, half: bool = False) -> dict[str, Any]:
         """The arguments of `from_pretrained` for a model with this config of transformers.
 
-        `packed`: its weights are quantised and stay so.
+        `packed`: its weights are quantised and stay so. `half`: they stay as they are in the file,
+        to be made float16 (`halves`).
         """
         spread = "auto" if self._config.max_memory else self.device_map()
         return {
-            "dtype": self.dtype(config, packed=packed),
+            "dtype": _stored(config) if half else self.dtype(config, packed=packed),
             "device_map": spread,
             "max_memory": self.max_memory(),
             "offload_folder": self._offload_folder() if spread == "auto" else None,
@@ -46,16 +48,25 @@ class Placement:
 
         For packed weights on a CPU it is bfloat16, the one that its kernels are fast in.
         """
-        stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
         wanted = self._config.dtype
         if packed and wanted == "auto" and not self.gpus():
             return torch.bfloat16
-        chosen = stored if wanted == "auto" else getattr(torch, wanted)
+        chosen = _stored(config) if wanted == "auto" else getattr(torch, wanted)
         if chosen == torch.float16 and not self.gpus():
             warnings.warn("float16 is slow and coarse on a CPU: using float32", stacklevel=2)
             return torch.float32
         assert isinstance(chosen, torch.dtype)
         return chosen
+
+    def halves(self, config: Any) -> bool:
+        """Whether a model is to have weights of float16 and compute in float32: on a CPU, where
+        that is asked for, or where it loses nothing and is faster than the model's own dtype."""
+        stored, wanted = _stored(config), self._config.dtype
+        if self.gpus() or self._config.max_memory or not can_halve():
+            return False
+        if wanted == "auto" and stored == torch.bfloat16:
+            return not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return wanted == "float16" or (wanted == "auto" and stored == torch.float16)
 
     def gpus(self) -> list[int]:
         """The GPUs to use. Raises LoadError for one that is not there."""
@@ -119,6 +130,13 @@ class Placement:
         if self._offload is not None:
             self._offload.cleanup()
             self._offload = None
+
+
+def _stored(config: Any) -> torch.dtype:
+    """The dtype of a checkpoint's files, as its config tells."""
+    found = getattr(config.get_text_config(), "dtype", None) or torch.float32
+    assert isinstance(found, torch.dtype)
+    return found
 
 
 def parse_memory(text: str | None) -> Memory:

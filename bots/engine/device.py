@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from bots.memory import free_memory, peak_resident
+from bots.quantised.half import HalfLinear
 
 
 def input_device(model: Any) -> torch.device:
@@ -33,7 +34,9 @@ def free_on(device: torch.device) -> int:
 
 def weight_bytes(model: Any) -> int:
     """Bytes of a model's tensors as they are held, shared ones once, those on disk not at all."""
-    return sum(one.nbytes for one in _tensors(model) if one.device.type != "meta")
+    halved = (one.nbytes for one in model.modules() if isinstance(one, HalfLinear))
+    held = (int(one.nbytes) for one in _tensors(model) if one.device.type != "meta")
+    return sum(halved) + sum(held)
 
 
 def peak_memory(device: torch.device) -> int | None:

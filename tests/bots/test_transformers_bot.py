@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from bots.chatbot import ChatBot
 from bots.errors import ConfigError, ContextLengthExceeded, InvalidRequest, LoadError, OutOfMemory
 from bots.events import Delta, Done, Message, PromptScored, Start
 from bots.families.auto import AutoBot
+from bots.quantised.half import can_halve
 from bots.settings import BotConfig
 from bots.transformers_bot import TransformersSettings
 
@@ -151,7 +153,41 @@ def test_two_requests_at_once_do_not_disturb_each_other(bot: AutoBot) -> None:
     assert texts == alone
 
 
-def test_float16_becomes_float32_on_a_cpu_with_a_warning(tiny_folder: Path) -> None:
+needs_fbgemm = pytest.mark.skipif(not can_halve(), reason="FBGEMM is for x86")
+
+
+@needs_fbgemm
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_on_a_cpu_answers_as_at_full_size(
+    dtype: torch.dtype, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """In float32, with weights that lose nothing in float16."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "half")
+    AutoModelForCausalLM.from_pretrained(tiny_folder).to(dtype).save_pretrained(folder)
+    bot, full = loaded(folder), loaded(folder, dtype="float32")
+    assert (bot.info().dtype, full.info().dtype) == ("float16", "float32")
+    assert answer(bot, "the fox jumps over") == answer(full, "the fox jumps over")
+    settings = bot.Settings.parse({"max_new_tokens": 0, "prompt_logprobs": 3})
+    scores = []
+    for one in (bot, full):
+        events = one.run(one.prepare_text([5, 6, 7, 8, 9], settings))
+        found = next(event.logprobs for event in events if isinstance(event, PromptScored))
+        scores.append([score.logprob for score in found[1:]])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+
+
+@needs_fbgemm
+def test_float16_on_a_cpu_rounds_the_weights_alone(tiny_folder: Path) -> None:
+    bot = loaded(tiny_folder, dtype="float16", devices="cpu")
+    assert bot.info().dtype == "float16"
+    assert bot.model.model.norm.weight.dtype == torch.float32
+    assert answer(bot, "the fox")
+
+
+def test_float16_becomes_float32_where_there_is_no_product_for_it(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.checkpoints.placement.can_halve", lambda: False)
     with pytest.warns(UserWarning, match="using float32"):
         bot = loaded(tiny_folder, dtype="float16", devices="cpu")
     assert bot.info().dtype == "float32"

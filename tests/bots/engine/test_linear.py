@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from bots.engine.linear import JoinedLinear, PackedLinear, can_pack, pack
+from bots.checkpoints.load import Checkpoint
+from bots.engine.linear import Half, JoinedLinear, PackedLinear, can_pack, pack
+from bots.quantised.half import HalfLinear, can_halve
+from bots.quantised.linear import HalfEmbedding
+from tests.golden_data import GOLDEN, cases
 
 needs_onednn = pytest.mark.skipif(not can_pack(), reason="this build of PyTorch has no oneDNN")
 
@@ -105,3 +109,48 @@ def test_layers_that_differ_are_not_joined() -> None:
     assert type(model.q_proj) is PackedLinear
     with torch.inference_mode():
         assert torch.allclose(model(rows), wanted, atol=1e-5)
+
+
+needs_fbgemm = pytest.mark.skipif(not can_halve(), reason="FBGEMM is for x86")
+
+
+@needs_fbgemm
+@pytest.mark.parametrize(
+    "name", ["chatglm", "chatglm2", "firefly", "internlm2", "llama", "moss", "t5"]
+)
+def test_a_model_of_bfloat16_computes_in_float32_and_loses_nothing(name: str) -> None:
+    """Of each native class: the logits of its own weights, all of them at full size."""
+    checkpoint, case = Checkpoint(GOLDEN / name), cases(name)[0]
+    more = {"position_ids": torch.tensor(p)} if (p := case.facts.get("position_ids")) else {}
+    if name == "t5":
+        more["decoder_input_ids"] = torch.tensor([[0, 5, 6]]).expand(len(case.ids), 3)
+    found = []
+    for half in (Half.LOSSLESS, None):
+        one = checkpoint.load(dtype=torch.bfloat16, device_map={"": "cpu"})
+        if half:
+            assert pack(one, join=name != "t5", half=half)
+            assert any(isinstance(layer, HalfLinear) for layer in one.modules())
+        else:
+            one.float()
+        with torch.inference_mode():
+            found.append(one(input_ids=case.ids, attention_mask=case.mask, **more).logits)
+    assert found[0].dtype == torch.float32
+    assert torch.allclose(*found, atol=1e-4)
+
+
+@needs_fbgemm
+@pytest.mark.parametrize("half", [Half.LOSSLESS, Half.ROUNDED])
+def test_what_float16_does_not_hold_stays_unless_it_is_to_be_rounded(half: Half) -> None:
+    model = nn.ModuleDict(
+        {"held": nn.Linear(8, 8, dtype=torch.bfloat16), "not": nn.Linear(8, 8)}
+        | {"embed": nn.Embedding(4, 8, dtype=torch.bfloat16), "norm": nn.LayerNorm(8).bfloat16()}
+    )
+    embedded = model["embed"](torch.arange(4)).float()
+    assert pack(model, half=half) == 2
+    assert type(model["held"]) is HalfLinear
+    assert type(model["not"]) is (HalfLinear if half == Half.ROUNDED else PackedLinear)
+    assert type(model["embed"]) is HalfEmbedding
+    assert model["norm"].weight.dtype == torch.float32
+    found = model["embed"](torch.arange(4))
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, embedded, rtol=0, atol=1e-3 if half == Half.ROUNDED else 0)
