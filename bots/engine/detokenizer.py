@@ -42,7 +42,7 @@ class Detokenizer:
         if self._hidden:
             token_ids = [one for one in token_ids if one not in self._hidden]
         if self._fast is not None:
-            return "".join(self._stream.step(self._fast, one) or "" for one in token_ids)
+            return "".join(map(self._step, token_ids))
         self._ids += token_ids
         before = self._text(self._anchor, self._shown)
         text = self._text(self._anchor, len(self._ids))
@@ -50,6 +50,16 @@ class Detokenizer:
             return ""
         self._anchor, self._shown = self._shown, len(self._ids)
         return text[len(before) :]
+
+    def _step(self, token_id: int) -> str:
+        try:
+            return self._stream.step(self._fast, token_id) or ""
+        except Exception as error:
+            # Bytes that are no character changed the text that was given away before them.
+            if "Invalid prefix" not in str(error):
+                raise
+            self._stream = DecodeStream(skip_special_tokens=self._skip)
+            return _UNFINISHED + (self._stream.step(self._fast, token_id) or "")
 
     def _text(self, start: int, end: int) -> str:
         text: str = self._tokenizer.decode(

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from bots.engine.detokenizer import Detokenizer
 
@@ -70,6 +72,23 @@ def test_every_cut_inside_a_character_waits(tiny_tokenizer: Any) -> None:
     assert "".join(got) == "👨‍👩‍👧‍👦"
     assert "" in got
     assert all("\ufffd" not in piece for piece in got)
+
+
+def byte_fallback() -> Any:
+    """A tokenizer as LLaMA's: a byte that is no piece is a token of its own."""
+    vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)} | {"b": 256, "é": 257}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+@settings(deadline=None)
+@given(ids=st.lists(st.sampled_from([0xE4, 0xBD, 0xA0, 0xC3, 0xA9, 0xFF, 256, 257]), max_size=12))
+def test_bytes_that_are_no_characters_end_no_answer(ids: list[int]) -> None:
+    """A model that samples may give them; what comes after them is text again."""
+    reader = Detokenizer(byte_fallback())
+    pieces(reader, [[one] for one in ids])
+    assert "".join(pieces(reader, [[256], [257], [0xE4], [0xBD], [0xA0]])).endswith("bé你")
 
 
 def test_special_tokens_are_left_out_unless_wanted(tiny_tokenizer: Any) -> None:
