@@ -23,7 +23,7 @@ class Detokenizer:
         self, tokenizer: Any, *, skip_special_tokens: bool = True, shown: Collection[int] = ()
     ) -> None:
         self._tokenizer = tokenizer
-        self._fast = getattr(tokenizer, "backend_tokenizer", None)
+        self._fast: Any = getattr(tokenizer, "backend_tokenizer", None)
         # The library skips all special tokens or none, so to show some the others go before it.
         chosen = skip_special_tokens and bool(shown)
         self._hidden = _special_ids(tokenizer) - set(shown) if chosen else frozenset()
