@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,9 @@ def _named(path: str) -> str | None:
     return known.get(name)
 
 
-METHODS = ("gptq",)
-BITS = (2, 3, 4, 8)
+METHODS = {"gptq": (4, 2, 3, 8), "bnb": (4, 8), "torchao": (8,)}
+"""Ways to quantise, and the bits that each can make, the usual ones first."""
+GROUP_SIZE = 128
 ROW, ROWS = 512, 128
 """Tokens of a row of calibration, and how many rows at most."""
 HELD_BACK = 0.1
@@ -140,25 +142,29 @@ def quantize(
     *,
     calibration: Path,
     method: str = "gptq",
-    bits: int = 4,
-    group_size: int = 128,
+    bits: int | None = None,
+    group_size: int | None = None,
 ) -> Quantised:
     """Write a quantised form of a native model to `out`, and compare the two.
 
     `calibration` is a text like those that the model will see; its last tenth is left out of the
-    calibration and judges the result. Raises ConfigError or LoadError, and KeyboardInterrupt with a
-    sentence where the same call would go on.
+    calibration and judges the result. Only GPTQ calibrates, and only it has groups. Raises
+    ConfigError or LoadError, and KeyboardInterrupt with a sentence where the same call would go on.
     """
     if method not in METHODS:
         raise ConfigError(f"method: {method!r} is none of {', '.join(METHODS)}.", param="method")
-    if bits not in BITS:
-        raise ConfigError(f"bits: {bits} is none of {', '.join(map(str, BITS))}.", param="bits")
+    able = METHODS[method]
+    bits = bits or able[0]
+    if bits not in able:
+        told = " or ".join(map(str, sorted(able)))
+        raise ConfigError(f"bits: {bits} is not possible with {method}: {told}.", param="bits")
+    if group_size is not None and method != "gptq":
+        raise ConfigError(f"group-size: {method} has no groups.", param="group-size")
     _check(out, model=model)
     text = _text(calibration)
     family = family_of(model)
 
-    from bots.checkpoints.gptq import library, not_resumed
-    from bots.checkpoints.gptq import quantize as make
+    from bots.checkpoints import gptq, libraries
     from bots.checkpoints.load import Checkpoint
     from bots.checkpoints.native import same_names
     from bots.checkpoints.reporting import one_sentence
@@ -173,12 +179,22 @@ def quantize(
             f"{model!r} has original files: make them native first, by `chatzoo convert`.",
             param="model",
         )
-    library()
-    if reason := not_resumed(folder):
-        progress(f"interrupted work would begin anew: {reason}", None)
+    way = {"bnb": f"bnb-{bits}bit", "torchao": "torchao-int8"}.get(method)
+    reason = None
+    if way:
+        libraries.require(libraries.LIBRARIES[way], f"--method {method}")
+    else:
+        gptq.library()
+        if reason := gptq.not_resumed(folder):
+            progress(f"interrupted work would begin anew: {reason}", None)
     before, rows, ids = _before(model, text, progress)
     begun = time.monotonic()
-    make(folder, out, rows, progress, bits=bits, group_size=group_size, family=family)
+    if way:
+        with one_sentence("quantise", model):
+            _by_library(checkpoint, out, way, progress, family)
+    else:
+        size = group_size or GROUP_SIZE
+        gptq.quantize(folder, out, rows, progress, bits=bits, group_size=size, family=family)
     seconds = time.monotonic() - begun
     progress("judging", None)
     bot = _loaded(str(out), family, progress)
@@ -187,6 +203,19 @@ def quantize(
     finally:
         bot.close()
     return Quantised(seconds, before, after, reason)
+
+
+def _by_library(checkpoint: Any, out: Path, way: str, progress: Progress, family: str) -> None:
+    """Write a checkpoint as one of `bots.checkpoints.libraries` keeps it in memory."""
+    from bots.checkpoints.placement import Placement
+    from bots.checkpoints.writer import complete, whole
+
+    with closing(Placement(BotConfig())) as placement, whole(out) as partial:
+        place = placement.options(checkpoint.native.config, half=True)
+        model = checkpoint.load(progress, way, **place)
+        progress("writing", None)
+        model.save_pretrained(partial)
+        complete(checkpoint.folder, partial, family)
 
 
 def _before(

@@ -330,15 +330,23 @@ def quantize_command(
         Path, typer.Option(help="A text like those the model will see, some 60,000 tokens.")
     ],
     out: Out,
-    method: Annotated[str, typer.Option(help="gptq.")] = "gptq",
-    bits: Annotated[int, typer.Option(help="2, 3, 4 or 8.")] = 4,
-    group_size: Annotated[int, typer.Option(help="Inputs that share a scale: 32, 64, 128.")] = 128,
+    method: Annotated[str, typer.Option(help="gptq, bnb or torchao.")] = "gptq",
+    bits: Annotated[
+        int | None,
+        typer.Option(help="gptq: 2, 3, 4 or 8 [default: 4]; bnb: 4 or 8 [4]; torchao: 8."),
+    ] = None,
+    group_size: Annotated[
+        int | None,
+        typer.Option(help="Inputs that share a scale, of gptq: 32, 64, 128. [default: 128]"),
+    ] = None,
 ) -> None:
     """Quantise a model, and compare the result with what it was made of.
 
-    Needs GPTQModel: pip install 'chatzoo[gptq]'. Minutes to hours. What was interrupted goes on
-    where it was when the same command is given again, for LLaMA and Qwen3-MoE in a folder of their
-    own; GPTQModel keeps no unfinished work of other models, nor of files in the hub's cache.
+    GPTQ takes minutes to hours and needs GPTQModel: pip install 'chatzoo[gptq]'. What was
+    interrupted goes on where it was when the same command is given again, for LLaMA and Qwen3-MoE
+    in a folder of their own; GPTQModel keeps no unfinished work of other models, nor of files in
+    the hub's cache. bnb (LLM.int8(), NF4: pip install 'chatzoo[bnb]') and torchao (pip install
+    'chatzoo[torchao]') take seconds, and need their library to load the result too.
     """
     with _progress("quantising") as progress:
         made = quantize(

@@ -16,7 +16,7 @@ from torch import nn
 from bots.checkpoints.load import read_json
 from bots.checkpoints.reporting import MAX_REASON
 from bots.checkpoints.shards import Progress, weight_files
-from bots.checkpoints.writer import as_json, check_out, family_noted, small_files, whole
+from bots.checkpoints.writer import check_out, complete, whole
 from bots.errors import BotError, ConfigError, LoadError
 
 GROUPS = (128, 64, 32)
@@ -117,22 +117,13 @@ def quantize(
         model.quantize(rows, batch_size=1, **options)
         progress("writing", None)
         model.save(str(partial))
-        _complete(folder, partial, family)
+        complete(folder, partial, family)
     if reason is None:
         shutil.rmtree(kept, ignore_errors=True)
 
 
 def _kind(folder: Path) -> Any:
     return read_json(folder / "config.json").get("model_type")
-
-
-def _complete(folder: Path, made: Path, family: str) -> None:
-    """Add what the library leaves out: the tokenizer's files, and the family."""
-    for file in small_files(folder):
-        if not (made / file.name).exists():
-            shutil.copyfile(file, made / file.name)
-    path = made / "config.json"
-    path.write_text(as_json(family_noted(read_json(path), family)), "utf-8")
 
 
 @contextmanager

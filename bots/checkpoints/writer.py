@@ -65,6 +65,17 @@ def family_noted(config: dict[str, Any], family: str) -> dict[str, Any]:
     return config if family == "auto" else {**config, FAMILY: family}
 
 
+def complete(source: Path, made: Path, family: str) -> None:
+    """Add to a model's folder that a library made what that leaves out: the small files of the
+    model that it was made of, and the family."""
+    for file in small_files(source):
+        if not (made / file.name).exists():
+            shutil.copyfile(file, made / file.name)
+    path = made / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    path.write_text(as_json(family_noted(config, family)), "utf-8")
+
+
 class Writer:
     """The files of a model in a folder that appears when all of it is written; see `whole`.
 

@@ -14,7 +14,11 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from bots import family_of
+from bots.checkpoints.libraries import LIBRARIES
 from bots.errors import ConfigError, LoadError
+from bots.families.auto import AutoBot
+from bots.measure import perplexity
+from bots.settings import BotConfig
 from bots.tasks import ROW, apply_delta, convert, quantize
 from tests.golden_data import GOLDEN
 
@@ -156,6 +160,29 @@ def test_a_model_is_quantised_and_judged(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["quantised", "text.txt"]
 
 
+@pytest.mark.parametrize(
+    ("method", "bits", "way"),
+    [("bnb", 4, "bnb-4bit"), ("bnb", 8, "bnb-8bit"), ("torchao", None, "torchao-int8")],
+)
+def test_a_library_s_own_form_is_saved_and_loads_as_it_is(
+    method: str, bits: int | None, way: str, native: Path, text: Path, tmp_path: Path
+) -> None:
+    """With the numbers that it has when it is made on load."""
+    pytest.importorskip(LIBRARIES[way])
+    out = tmp_path / "smaller"
+    made = quantize(str(native), out, nothing, calibration=text, method=method, bits=bits)
+    assert made.after.size == size(out)
+    assert (out / "tokenizer.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["smaller", "text.txt"]
+    scores = []
+    for path, quantization in ((native, way), (out, "auto")):
+        bot = AutoBot(BotConfig(str(path), quantization=quantization))
+        bot.load()
+        scores.append(perplexity(bot, range(5, 60)))
+        bot.close()
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+
+
 def test_groups_must_divide_the_layers(
     native: Path, text: Path, library: list[Library], tmp_path: Path
 ) -> None:
@@ -167,8 +194,10 @@ def test_groups_must_divide_the_layers(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"bits": 5}, "bits: 5 is none of 2, 3, 4, 8"),
-        ({"method": "magic"}, "method: 'magic' is none of gptq"),
+        ({"bits": 5}, "bits: 5 is not possible with gptq: 2 or 3 or 4 or 8"),
+        ({"method": "bnb", "bits": 3}, "bits: 3 is not possible with bnb: 4 or 8"),
+        ({"method": "torchao", "group_size": 64}, "group-size: torchao has no groups"),
+        ({"method": "magic"}, "method: 'magic' is none of gptq, bnb, torchao"),
         ({"calibration": Path("nowhere.txt")}, "cannot read 'nowhere.txt'"),
         ({"model": str(GOLDEN / "llama_gptq")}, "is quantised already"),
         ({"model": str(GOLDEN / "moss")}, "make them native first, by `chatzoo convert`"),
