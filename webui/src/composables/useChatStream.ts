@@ -61,6 +61,19 @@ export function useChatStream() {
     await answer(entry)
   }
 
+  /** Puts another prompt in the place of an earlier one; what came after it is taken away. */
+  async function edit(id: string, turnId: string, prompt: string): Promise<void> {
+    const entry = pane(id)
+    if (!entry || busy(id)) return
+    show(id, { type: 'edit', turnId, newId: newId(), prompt, ...asked(entry) })
+    await answer(entry)
+  }
+
+  /** Changes what was said without asking the worker. */
+  function change(id: string, event: Change) {
+    if (!busy(id) || event.type === 'version') show(id, event)
+  }
+
   /** Ends at once here; the worker learns it from the closed connection. */
   function stop(id: string) {
     const controller = controllers.get(id)
@@ -123,13 +136,27 @@ export function useChatStream() {
     }
   }
 
-  return { send, regenerate, stop, clear, close, busy }
+  return { send, regenerate, edit, change, stop, clear, close, busy }
 }
+
+type Change = Extract<PaneEvent, { type: 'version' | 'undo' | 'restore' | 'adopt' }>
 
 /** What a person did is seen at once. */
 function isFromPerson({ type }: PaneEvent): boolean {
-  return type === 'send' || type === 'resend' || type === 'stop' || type === 'clear'
+  return BY_PERSON.has(type)
 }
+
+const BY_PERSON = new Set<PaneEvent['type']>([
+  'send',
+  'resend',
+  'edit',
+  'stop',
+  'clear',
+  'version',
+  'undo',
+  'restore',
+  'adopt',
+])
 
 function toFailure(error: unknown): Failure {
   if (!(error instanceof ApiError)) return { message: String(error), code: 'page_error' }

@@ -18,8 +18,6 @@ export interface Answer {
   status: AnswerStatus
   text: string
   reasoning: string
-  /** Text of the attempt before this one; shown until the new one begins, restored if it fails. */
-  kept: { text: string; reasoning: string } | null
   position: number | null
   requestId: string | null
   model: string | null
@@ -36,15 +34,26 @@ export interface Answer {
   endedAt: number | null
 }
 
+/**
+ * A prompt and its attempts. `answer` is the one that is shown and that the conversation goes on
+ * from; `earlier` and `later` are the others, in the order in which they were asked for.
+ */
 export interface Turn {
   id: string
   prompt: string
   answer: Answer
+  earlier: readonly Answer[]
+  later: readonly Answer[]
 }
 
 export interface PaneState {
   readonly turns: readonly Turn[]
+  /** What the conversation was before turns were taken away, newest last; not stored. */
+  readonly past?: readonly (readonly Turn[])[]
 }
+
+/** How often taking turns away can be taken back. */
+const PAST = 10
 
 interface Asked {
   params: ParamValues
@@ -55,6 +64,11 @@ interface Asked {
 export type PaneEvent =
   | ({ type: 'send'; turnId: string; prompt: string } & Asked)
   | ({ type: 'resend' } & Asked)
+  | ({ type: 'edit'; turnId: string; newId: string; prompt: string } & Asked)
+  | { type: 'version'; turnId: string; step: -1 | 1 }
+  | { type: 'adopt'; turns: readonly Turn[] }
+  | { type: 'undo' }
+  | { type: 'restore' }
   | (StreamEvent & { at: number })
   | { type: 'stop'; at: number }
   | { type: 'fail'; failure: Failure; at: number }
@@ -65,19 +79,71 @@ export const emptyPane: PaneState = { turns: [] }
 export function reduce(pane: PaneState, event: PaneEvent): PaneState {
   switch (event.type) {
     case 'clear':
-      return emptyPane
-    case 'send': {
-      const turn = { id: event.turnId, prompt: event.prompt, answer: newAnswer(event, null) }
-      return { turns: [...pane.turns, turn] }
+      return without(pane, [])
+    case 'undo':
+      return without(pane, pane.turns.slice(0, -1))
+    case 'restore': {
+      const turns = pane.past?.at(-1)
+      return turns ? { turns, past: pane.past?.slice(0, -1) } : pane
+    }
+    case 'adopt':
+      return without(pane, event.turns)
+    case 'send':
+      return { ...pane, turns: [...pane.turns, newTurn(event.turnId, event)] }
+    case 'edit': {
+      const index = pane.turns.findIndex(({ id }) => id === event.turnId)
+      if (index < 0) return pane
+      return without(pane, [...pane.turns.slice(0, index), newTurn(event.newId, event)])
     }
     case 'resend':
-      return withLast(pane, (answer) => newAnswer(event, keepable(answer)))
+      return withLast(pane, (turn) => ({
+        ...turn,
+        answer: newAnswer(event),
+        earlier: [...turn.earlier, turn.answer, ...turn.later],
+        later: [],
+      }))
+    case 'version':
+      return withTurn(pane, event.turnId, (turn) => stepped(turn, event.step))
     default:
-      return withLast(pane, (answer) => (isBusy(answer) ? step(answer, event) : answer))
+      return withLast(pane, (turn) => {
+        if (!isBusy(turn.answer)) return turn
+        const answer = step(turn.answer, event)
+        return answer === turn.answer ? turn : settled({ ...turn, answer })
+      })
   }
 }
 
-type AnswerEvent = Exclude<PaneEvent, { type: 'clear' | 'send' | 'resend' }>
+/** Takes turns away, so that it can be taken back. */
+function without(pane: PaneState, turns: readonly Turn[]): PaneState {
+  if (!pane.turns.length && !turns.length) return pane
+  const past = pane.turns.length ? [...(pane.past ?? []), pane.turns].slice(-PAST) : pane.past
+  return { turns, past }
+}
+
+/** An attempt that ended badly before its first word leaves what was before it. */
+function settled(turn: Turn): Turn {
+  const { answer, earlier } = turn
+  const before = earlier.at(-1)
+  const failed = answer.status === 'error' || answer.status === 'stopped'
+  if (!before || !failed || answer.text || answer.reasoning) return turn
+  const { status, error } = answer
+  return {
+    ...turn,
+    earlier: earlier.slice(0, -1),
+    answer: status === 'error' ? { ...before, status, error } : before,
+  }
+}
+
+function stepped(turn: Turn, by: -1 | 1): Turn {
+  const { answer, earlier, later } = turn
+  const next = by < 0 ? earlier.at(-1) : later[0]
+  if (!next || isBusy(answer)) return turn
+  return by < 0
+    ? { ...turn, answer: next, earlier: earlier.slice(0, -1), later: [answer, ...later] }
+    : { ...turn, answer: next, earlier: [...earlier, answer], later: later.slice(1) }
+}
+
+type AnswerEvent = (StreamEvent & { at: number }) | Extract<PaneEvent, { type: 'stop' | 'fail' }>
 
 function step(answer: Answer, event: AnswerEvent): Answer {
   switch (event.type) {
@@ -109,7 +175,6 @@ function step(answer: Answer, event: AnswerEvent): Answer {
       return {
         ...answer,
         status: event.data.finish_reason === 'cancelled' ? 'stopped' : 'done',
-        kept: null,
         position: null,
         finishReason: event.data.finish_reason,
         usage: event.data.usage ?? null,
@@ -117,20 +182,23 @@ function step(answer: Answer, event: AnswerEvent): Answer {
         endedAt: event.at,
       }
     case 'stop':
-      return { ...ended(answer, event.at), status: 'stopped' }
+      return { ...answer, ...ended(event.at), status: 'stopped' }
     case 'error':
-      return { ...ended(answer, event.at), status: 'error', error: event.data }
+      return { ...answer, ...ended(event.at), status: 'error', error: event.data }
     case 'fail':
-      return { ...ended(answer, event.at), status: 'error', error: event.failure }
+      return { ...answer, ...ended(event.at), status: 'error', error: event.failure }
   }
 }
 
-function newAnswer({ params, system, at }: Asked, kept: Answer['kept']): Answer {
+function newTurn(id: string, asked: Asked & { prompt: string }): Turn {
+  return { id, prompt: asked.prompt, answer: newAnswer(asked), earlier: [], later: [] }
+}
+
+function newAnswer({ params, system, at }: Asked): Answer {
   return {
     status: 'waiting',
     text: '',
     reasoning: '',
-    kept,
     position: null,
     requestId: null,
     model: null,
@@ -149,34 +217,25 @@ function newAnswer({ params, system, at }: Asked, kept: Answer['kept']): Answer 
 }
 
 function spoken(answer: Answer, at: number): Answer {
-  return { ...answer, status: 'streaming', kept: null, firstAt: answer.firstAt ?? at }
+  return { ...answer, status: 'streaming', firstAt: answer.firstAt ?? at }
 }
 
-/** An attempt that ended badly before its first word gives back the text of the one before. */
-function ended(answer: Answer, at: number): Answer {
-  const silent = !answer.text && !answer.reasoning
-  const text = silent && answer.kept ? answer.kept : answer
-  return {
-    ...answer,
-    text: text.text,
-    reasoning: text.reasoning,
-    kept: null,
-    position: null,
-    endedAt: at,
-  }
+function ended(at: number): Partial<Answer> {
+  return { position: null, endedAt: at }
 }
 
-function keepable({ text, reasoning, kept }: Answer): Answer['kept'] {
-  return text || reasoning ? { text, reasoning } : kept
-}
-
-function withLast(pane: PaneState, change: (answer: Answer) => Answer): PaneState {
+function withLast(pane: PaneState, change: (turn: Turn) => Turn): PaneState {
   const last = pane.turns.at(-1)
-  if (!last) return pane
-  const answer = change(last.answer)
-  return answer === last.answer
-    ? pane
-    : { turns: [...pane.turns.slice(0, -1), { ...last, answer }] }
+  return last ? withTurn(pane, last.id, change) : pane
+}
+
+function withTurn(pane: PaneState, id: string, change: (turn: Turn) => Turn): PaneState {
+  const index = pane.turns.findIndex((turn) => turn.id === id)
+  const turn = pane.turns[index]
+  if (!turn) return pane
+  const changed = change(turn)
+  if (changed === turn) return pane
+  return { ...pane, turns: pane.turns.with(index, changed) }
 }
 
 export function isBusy(answer: Answer | undefined): boolean {
@@ -202,13 +261,32 @@ export function toMessages(pane: PaneState): Message[] {
   return messages
 }
 
+/** All attempts of a turn, in the order in which they were asked for. */
+export function versionsOf({ answer, earlier, later }: Turn): Answer[] {
+  return [...earlier, answer, ...later]
+}
+
+/** Turns of another pane as one's own. */
+export function copied(turns: readonly Turn[], newId: () => string): Turn[] {
+  return turns.map((turn) => ({ ...turn, id: newId() }))
+}
+
 /** A stored pane comes back at rest: whatever still ran when the page closed was interrupted. */
 export function atRest(pane: PaneState, at: number): PaneState {
-  return reduce(pane, {
-    type: 'fail',
-    failure: { message: 'the page was closed before the answer ended', code: 'interrupted' },
-    at,
-  })
+  // Sessions of before there were versions have none.
+  const turns = pane.turns.map((turn) => ({
+    ...turn,
+    earlier: turn.earlier ?? [],
+    later: turn.later ?? [],
+  }))
+  return reduce(
+    { turns },
+    {
+      type: 'fail',
+      failure: { message: 'the page was closed before the answer ended', code: 'interrupted' },
+      at,
+    },
+  )
 }
 
 export interface Metrics {

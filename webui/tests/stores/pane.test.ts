@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest'
 import type { StreamEvent } from '../../src/api/wire'
 import {
   atRest,
+  copied,
   emptyPane,
   isBusy,
   lastAnswer,
   metricsOf,
   reduce,
   toMessages,
+  versionsOf,
 } from '../../src/stores/pane'
 import type { PaneEvent, PaneState } from '../../src/stores/pane'
 
@@ -37,6 +39,8 @@ const fail = (code: string): PaneEvent => ({
 
 const run = (...events: PaneEvent[]) => events.reduce(reduce, emptyPane)
 const last = (pane: PaneState) => lastAnswer(pane)!
+const texts = (pane: PaneState) => versionsOf(pane.turns.at(-1)!).map(({ text }) => text)
+const prompts = (pane: PaneState) => pane.turns.map(({ prompt }) => prompt)
 
 describe('reduce', () => {
   it('goes from waiting through the queue to done', () => {
@@ -106,22 +110,81 @@ describe('reduce', () => {
     }
   })
 
-  it('keeps the former text until a new attempt speaks', () => {
-    const broken = run(send('q'), start, delta('half'), fail('connection_lost'))
-    const again = reduce(broken, resend)
-    expect(last(again)).toMatchObject({ status: 'waiting', text: '', kept: { text: 'half' } })
-    expect(last(again).error).toBeNull()
-    expect(last([start, delta('new')].reduce(reduce, again))).toMatchObject({
+  it('keeps every attempt, and none that ended before its first word', () => {
+    const first = run(send('q'), start, delta('half'), fail('connection_lost'))
+    const again = reduce(first, resend)
+    expect(last(again)).toMatchObject({ status: 'waiting', text: '', error: null })
+    expect(again.turns[0]!.earlier).toEqual([last(first)])
+    const spoken = [start, delta('new'), done()].reduce(reduce, again)
+    expect(texts(spoken)).toEqual(['half', 'new'])
+    const failedAgain = [resend, fail('unreachable')].reduce(reduce, spoken)
+    expect(texts(failedAgain)).toEqual(['half', 'new'])
+    expect(last(failedAgain)).toMatchObject({
       text: 'new',
-      kept: null,
+      status: 'error',
+      error: { code: 'unreachable' },
+      timings: { total_ms: 900 },
     })
-    const failedAgain = [resend, fail('unreachable')].reduce(reduce, again)
-    expect(last(failedAgain)).toMatchObject({ text: 'half', kept: null, status: 'error' })
-    expect(last(reduce(again, { type: 'stop', at: 5 }))).toMatchObject({ text: 'half' })
+    expect([resend, { type: 'stop', at: 5 } as PaneEvent].reduce(reduce, spoken)).toEqual(spoken)
+  })
+
+  it('steps through the attempts, and goes on from the one that is shown', () => {
+    const two = run(send('q'), start, delta('a'), done(), resend, start, delta('b'), done())
+    const step = (by: -1 | 1): PaneEvent => ({ type: 'version', turnId: 'q', step: by })
+    const back = reduce(two, step(-1))
+    expect(last(back).text).toBe('a')
+    expect(texts(back)).toEqual(['a', 'b'])
+    expect(reduce(back, step(-1))).toBe(back)
+    expect(reduce(back, step(1))).toEqual(two)
+    expect(reduce(two, step(1))).toBe(two)
+    expect(toMessages(reduce(back, send('r')))[1]).toEqual({ role: 'assistant', content: 'a' })
+    const third = [resend, start, delta('c'), done()].reduce(reduce, back)
+    expect(texts(third)).toEqual(['a', 'b', 'c'])
+    const busy = reduce(third, resend)
+    expect(reduce(busy, step(-1))).toBe(busy)
+  })
+
+  it('steps in an earlier turn while a later one streams', () => {
+    const attempts = run(send('q'), start, delta('a'), done(), resend, start, delta('b'), done())
+    const open = [send('r'), start, delta('x')].reduce(reduce, attempts)
+    const back = reduce(open, { type: 'version', turnId: 'q', step: -1 })
+    expect(back.turns.map(({ answer }) => answer.text)).toEqual(['a', 'x'])
+  })
+
+  it('takes turns away and gives them back', () => {
+    const talk = run(send('one'), start, delta('1'), done(), send('two'), start, delta('2'), done())
+    const undone = reduce(talk, { type: 'undo' })
+    expect(prompts(undone)).toEqual(['one'])
+    const edit: PaneEvent = { type: 'edit', turnId: 'one', newId: 'n', prompt: 'eins', ...asked }
+    const edited = reduce(undone, edit)
+    expect(prompts(edited)).toEqual(['eins'])
+    expect(last(edited).status).toBe('waiting')
+    const cleared = reduce(edited, { type: 'clear' })
+    let back = cleared
+    for (const wanted of [['eins'], ['one'], ['one', 'two']]) {
+      back = reduce(back, { type: 'restore' })
+      expect(prompts(back)).toEqual(wanted)
+    }
+    expect(reduce(back, { type: 'restore' })).toBe(back)
+    expect(reduce(talk, { ...edit, turnId: 'none' })).toBe(talk)
+    expect(reduce(emptyPane, { type: 'undo' })).toBe(emptyPane)
+  })
+
+  it('takes over the turns of another pane', () => {
+    const theirs = run(send('one'), start, delta('1'), done())
+    const mine = run(send('mine'), start, delta('0'), done())
+    let count = 0
+    const adopted = reduce(mine, {
+      type: 'adopt',
+      turns: copied(theirs.turns, () => `n${count++}`),
+    })
+    expect(prompts(adopted)).toEqual(['one'])
+    expect(adopted.turns[0]!.id).toBe('n0')
+    expect(prompts(reduce(adopted, { type: 'restore' }))).toEqual(['mine'])
   })
 
   it('clears, and has nothing to do in an empty pane', () => {
-    expect(run(send('q'), { type: 'clear' })).toEqual(emptyPane)
+    expect(run(send('q'), { type: 'clear' }).turns).toEqual([])
     expect(reduce(emptyPane, delta('x'))).toBe(emptyPane)
     expect(reduce(emptyPane, resend)).toBe(emptyPane)
   })
@@ -196,6 +259,6 @@ describe('atRest', () => {
     })
     expect(isBusy(last(atRest(running, 9)))).toBe(false)
     const ended = run(send('q'), start, done())
-    expect(atRest(ended, 9)).toBe(ended)
+    expect(atRest(ended, 9)).toEqual(ended)
   })
 })
