@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
@@ -16,7 +17,12 @@ function woff2Only(): Plugin {
 
 export default defineConfig({
   base: './',
+  resolve: {
+    alias: { entities: fileURLToPath(new URL('src/markdown/entities.ts', import.meta.url)) },
+  },
   plugins: [woff2Only(), vue()],
+  // Neither the page nor its libraries write components with options.
+  define: { __VUE_OPTIONS_API__: 'false' },
   build: {
     outDir: '../server/hub/page',
     emptyOutDir: true,
@@ -27,8 +33,11 @@ export default defineConfig({
   test: {
     // Tests that need a document say so; starting one costs a second each.
     environment: 'node',
+    setupFiles: ['tests/setup.ts'],
     pool: 'threads',
     include: ['tests/**/*.test.ts'],
     restoreMocks: true,
+    // The tests are to use our stand-in for `entities` as well.
+    server: { deps: { inline: ['markdown-it'] } },
   },
 })

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.middleware.gzip import GZipMiddleware
 
 from server.errors import ApiError, responses
 from server.handlers import add_handlers
@@ -39,7 +40,7 @@ def create_hub(
     app.add_middleware(RequestContext, max_body_bytes=MAX_BODY_BYTES)
     _add_list(app, registry, supervisor)
     _add_probes(app, supervisor, metrics)
-    app.mount("/", page or Page(), name="page")
+    app.mount("/", GZipMiddleware(page or Page()), name="page")
     return app
 
 

@@ -1,7 +1,9 @@
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
+import { loadLanguage } from './composables/useI18n'
+import { usePrefs } from './stores/prefs'
 import './styles/base.css'
-import './styles/markdown.css'
 
-createApp(App).use(createPinia()).mount('#app')
+const pinia = createPinia()
+void loadLanguage(usePrefs(pinia).language).then(() => createApp(App).use(pinia).mount('#app'))

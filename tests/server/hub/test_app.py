@@ -17,6 +17,8 @@ from server.hub.supervisor import Supervisor
 from server.hub.zoo import ZooWorker
 from tests.support import eventually
 
+LARGE = "export {}\n" * 1000
+
 
 def answer(request: httpx.Request) -> httpx.Response:
     """A ready worker on every port but 9."""
@@ -35,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<title>ChatZoo</title>")
     (tmp_path / "assets" / "index-4f2a.js").write_text("export {}")
+    (tmp_path / "assets" / "large-4f2a.js").write_text(LARGE)
     return tmp_path
 
 
@@ -168,6 +171,12 @@ def test_the_page_and_how_long_it_is_kept(hub: TestClient) -> None:
     script = hub.get("/assets/index-4f2a.js")
     assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert hub.get("/api/workers").headers["cache-control"] == "no-store"
+
+
+def test_the_page_is_sent_compressed(hub: TestClient) -> None:
+    script = hub.get("/assets/large-4f2a.js")
+    assert script.headers["content-encoding"] == "gzip"
+    assert script.text == LARGE
 
 
 def test_headers_that_protect_the_page(hub: TestClient) -> None:

@@ -1,27 +1,40 @@
-/** Messages in the chosen language. `t` is reactive; numbers and times follow the language too. */
-import { computed } from 'vue'
-import en from '../locales/en.json'
-import zh from '../locales/zh-CN.json'
+/**
+ * Messages in the chosen language. `t` is reactive; numbers and times follow the language too.
+ *
+ * Only the chosen language is fetched. Until another one has come, the one before stays.
+ */
+import { computed, shallowReactive } from 'vue'
+import type en from '../locales/en.json'
 import { usePrefs } from '../stores/prefs'
 import type { Language } from '../stores/prefs'
 
 export type MessageKey = keyof typeof en
 
-const messages: Record<Language, Record<MessageKey, string>> = { en, 'zh-CN': zh }
+const sources = {
+  en: () => import('../locales/en.json'),
+  'zh-CN': () => import('../locales/zh-CN.json'),
+}
+const messages = shallowReactive<Partial<Record<Language, Record<MessageKey, string>>>>({})
+
+/** To be awaited before the first `t`. */
+export async function loadLanguage(language: Language): Promise<void> {
+  messages[language] ??= (await sources[language]()).default
+}
 
 export function useI18n() {
   const prefs = usePrefs()
   const language = computed(() => prefs.language)
+  const shown = computed(() => messages[prefs.language] ?? Object.values(messages)[0]!)
 
   function t(key: MessageKey, values: Record<string, string | number> = {}): string {
-    return messages[prefs.language][key].replace(/\{(\w+)\}/g, (whole, name: string) =>
+    return shown.value[key].replace(/\{(\w+)\}/g, (whole: string, name: string) =>
       name in values ? String(values[name]) : whole,
     )
   }
 
   /** A message that may not exist, as for error codes that a worker invents. */
   function maybe(key: string, values?: Record<string, string | number>): string | null {
-    return key in en ? t(key as MessageKey, values) : null
+    return key in shown.value ? t(key as MessageKey, values) : null
   }
 
   const number = (value: number, digits = 0) =>

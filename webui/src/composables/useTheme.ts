@@ -1,9 +1,11 @@
 /** Puts theme and language on the document, where CSS and screen readers look for them. */
-import { watchEffect } from 'vue'
+import { watch, watchEffect } from 'vue'
 import { usePrefs } from '../stores/prefs'
+import { loadLanguage } from './useI18n'
 
 export function useTheme() {
   const prefs = usePrefs()
+  watch(() => prefs.language, loadLanguage)
   watchEffect(() => {
     const root = document.documentElement
     root.lang = prefs.language
