@@ -88,6 +88,20 @@ class Pane:
         self.root.get_by_role("button", name="Actions for the pane").click()
         expect(self.root.page.get_by_role("menu")).to_be_visible()
 
+    def choose(self, action: str) -> None:
+        """One action of its menu."""
+        self.open_menu()
+        self.root.page.get_by_role("menuitem", name=action).click()
+
+    def edit(self, prompt: str, new: str, *, everywhere: bool = False) -> None:
+        """Edit a prompt and send it again, here or in all panes."""
+        asked = self.root.page.get_by_test_id("prompt").filter(has_text=prompt)
+        turn = self.root.get_by_test_id("turn").filter(has=asked)
+        turn.get_by_test_id("prompt").hover()
+        turn.get_by_test_id("edit").click()
+        self.root.get_by_label("The prompt, to be sent again").fill(new)
+        self.root.get_by_test_id("edit-all" if everywhere else "edit-here").click()
+
     def stop(self) -> None:
         """Stop this pane's answer only."""
         self.root.get_by_test_id("stop").click()
