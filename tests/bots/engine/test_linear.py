@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from bots.checkpoints.adapter import put_on
 from bots.checkpoints.load import Checkpoint
 from bots.engine.linear import Half, JoinedLinear, PackedLinear, can_pack, pack
 from bots.quantised.half import HalfLinear, can_halve
@@ -154,3 +155,21 @@ def test_what_float16_does_not_hold_stays_unless_it_is_to_be_rounded(half: Half)
     found = model["embed"](torch.arange(4))
     assert found.dtype == torch.float32
     assert torch.allclose(found, embedded, rtol=0, atol=1e-3 if half == Half.ROUNDED else 0)
+
+
+@needs_fbgemm
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_adapter_on_a_base_of_half_precision(merge: bool) -> None:
+    """Its own weights, which float16 does not hold, stay float32."""
+    found, case = [], cases("chinese_vicuna_lora")[0]
+    for half in (Half.LOSSLESS, None):
+        base = Checkpoint(GOLDEN / "llama").load(dtype=torch.bfloat16, device_map={"": "cpu"})
+        model = put_on(base, GOLDEN / "chinese_vicuna_lora", merge=merge)
+        if half:
+            assert pack(model, half=half)
+            assert any(isinstance(layer, HalfLinear) for layer in model.modules())
+        else:
+            model.float()
+        with torch.inference_mode():
+            found.append(model(input_ids=case.ids, attention_mask=case.mask).logits)
+    assert torch.allclose(*found, atol=1e-4)
