@@ -173,7 +173,8 @@ def test_a_page_without_a_hub(zoo_page: ZooPage, tmp_path: Path, static_page: st
         zoo_page.pane("127.0.0.1:9").expect_status("error")
 
         with zoo_page.page.expect_download() as waiting:
-            zoo_page.page.get_by_role("button", name="Export all").click()
+            zoo_page.page.get_by_role("button", name="Export and import sessions").click()
+            zoo_page.page.get_by_role("menuitem", name="Export all as JSON", exact=True).click()
         path = tmp_path / "sessions.json"
         waiting.value.save_as(path)
         assert '"text": "Good morning"' in path.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ export function useSessionKeeper() {
   const session = useSession()
   let timer: ReturnType<typeof setTimeout> | undefined
   let waitingSince = 0
+  let leaving = false
 
   function saveNow() {
     clearTimeout(timer)
@@ -26,9 +27,30 @@ export function useSessionKeeper() {
     timer = setTimeout(saveNow, Math.min(DELAY_MS, Math.max(0, waitingSince + LONGEST_MS - now)))
   }
 
-  const onHide = () => document.visibilityState === 'hidden' && waitingSince && saveNow()
+  function onVisibility() {
+    // A page that goes is hidden last of all, when it has left everything behind already.
+    if (leaving) return
+    if (document.visibilityState === 'visible') void session.refresh()
+    else if (waitingSince) saveNow()
+  }
+
+  function onLeave() {
+    leaving = true
+    session.leave()
+  }
+
+  const onReturn = () => (leaving = false)
+
   watch(() => arena.revision, later)
   watch(() => arena.panes, later, { deep: true })
-  onMounted(() => document.addEventListener('visibilitychange', onHide))
-  onBeforeUnmount(() => document.removeEventListener('visibilitychange', onHide))
+  onMounted(() => {
+    document.addEventListener('visibilitychange', onVisibility)
+    window.addEventListener('pagehide', onLeave)
+    window.addEventListener('pageshow', onReturn)
+  })
+  onBeforeUnmount(() => {
+    document.removeEventListener('visibilitychange', onVisibility)
+    window.removeEventListener('pagehide', onLeave)
+    window.removeEventListener('pageshow', onReturn)
+  })
 }

@@ -1,11 +1,26 @@
 /** What a person does with sessions; leaving one stops what still runs in it. */
+import { shallowRef } from 'vue'
+import { newId } from '../stores/arena'
+import type { Session } from '../stores/archive'
+import { exportCsv, exportJson, exportJsonl, exportName } from '../stores/export'
+import type { Format } from '../stores/export'
+import { readSessions } from '../stores/import'
+import { exportMarkdown } from '../stores/report'
+import type { Words } from '../stores/report'
 import { useSession } from '../stores/session'
 import { useBroadcast } from './useBroadcast'
 import { download } from './useDownload'
+import { chooseFile, useFile } from './useFile'
+import { useI18n } from './useI18n'
+
+/** The one that was deleted last, and whether it was open. */
+const removed = shallowRef<{ session: Session; open: boolean } | null>(null)
 
 export function useSessions() {
   const session = useSession()
   const { stopAll } = useBroadcast()
+  const { read } = useFile()
+  const { t } = useI18n()
 
   async function startNew() {
     stopAll()
@@ -19,14 +34,74 @@ export function useSessions() {
   }
 
   async function remove(id: string) {
-    if (id === session.id) stopAll()
-    await session.remove(id)
+    const wasOpen = id === session.id
+    if (wasOpen) stopAll()
+    const gone = await session.remove(id)
+    removed.value = gone && { session: gone, open: wasOpen }
   }
 
-  async function save(which: string | 'all') {
-    const { name, text } = await session.exported(which)
-    download(name, text)
+  async function bringBack() {
+    const back = removed.value
+    removed.value = null
+    if (!back) return
+    await session.add([back.session])
+    if (back.open) await open(back.session.id)
   }
 
-  return { startNew, open, remove, save }
+  async function save(which: string | 'all', format: Format) {
+    const sessions = await session.take(which)
+    const now = new Date()
+    const [extension, type, text] = written(format, sessions, now)
+    download(exportName(sessions, now, extension), text, type)
+  }
+
+  function written(format: Format, sessions: Session[], now: Date): [string, string, string] {
+    switch (format) {
+      case 'json':
+        return ['json', 'application/json', exportJson(sessions, now)]
+      case 'jsonl':
+        return ['jsonl', 'application/jsonl', exportJsonl(sessions)]
+      case 'csv':
+        return ['csv', 'text/csv', exportCsv(sessions)]
+      case 'markdown':
+        return ['md', 'text/markdown', exportMarkdown(sessions, words())]
+    }
+  }
+
+  const words = (): Words => ({
+    turn: t('report.turn'),
+    prompt: t('composer.label'),
+    system: t('settings.system'),
+    settings: t('settings.title'),
+    reasoning: t('answer.reasoning'),
+    version: t('report.version'),
+    failed: t('error.title'),
+    stopped: t('finish.cancelled'),
+    pane: t('report.pane'),
+    model: t('worker.model'),
+    queue: t('metrics.queue'),
+    ttft: t('metrics.ttft'),
+    tps: t('metrics.tps'),
+    tokens: t('metrics.tokens'),
+    total: t('metrics.total'),
+    finish: t('metrics.finish'),
+  })
+
+  /** What became of it, as a sentence; null: no file was chosen. */
+  async function load(): Promise<{ text: string; failed: boolean } | null> {
+    const file = await chooseFile()
+    if (!file) return null
+    let count = 0
+    const problem = await read(file, async (text) => {
+      const sessions = readSessions(text, newId, Date.now())
+      await session.add(sessions)
+      count = sessions.length
+    })
+    const failure = problem ?? session.storageError
+    return failure
+      ? { text: failure, failed: true }
+      : { text: t('sessions.imported', { count }), failed: false }
+  }
+
+  return { removed, startNew, open, remove, bringBack, save, load }
 }

@@ -1,17 +1,22 @@
 /**
- * Sessions as they are stored and exported. Pure but for the four functions that use IndexedDB.
+ * Sessions as they are stored. A session holds panes, settings and turns, never an API key.
  *
- * A session holds panes, settings and turns, never an API key. The list of sessions is one small
- * entry of its own, so that opening the page does not read every conversation.
+ * The list of sessions is one small entry of its own, so that opening the page does not read every
+ * conversation. It alone knows what a person called a session and whether it is pinned: those can
+ * change while another tab writes the session.
  */
-import { createStore, del, get, getMany, set, update } from 'idb-keyval'
+import { createStore, del, get, getMany, update } from 'idb-keyval'
 import type { UseStore } from 'idb-keyval'
 import type { StoredPane } from './arena'
-import { atRest } from './pane'
+import { atRest, versionsOf } from './pane'
 
 export interface SessionHead {
   id: string
+  /** From the first prompt; "" while there is none. */
   title: string
+  /** What a person called it; "": its title. */
+  name: string
+  pinned: boolean
   createdAt: number
   updatedAt: number
   paneNames: string[]
@@ -19,33 +24,61 @@ export interface SessionHead {
 
 export interface Session extends SessionHead {
   panes: StoredPane[]
+  /** Another one with each save, so that a tab sees that another one has written. */
+  stamp?: string
 }
 
 const INDEX = 'index'
+const SEARCHED_AT_ONCE = 20
 const key = (id: string) => `session:${id}`
 let store: UseStore | null = null
-const db = () => (store ??= createStore('chatzoo', 'sessions'))
+export const db = () => (store ??= createStore('chatzoo', 'sessions'))
 
 export async function listSessions(): Promise<SessionHead[]> {
   const heads = (await get<SessionHead[]>(INDEX, db())) ?? []
-  return [...heads].sort((a, b) => b.updatedAt - a.updatedAt)
+  return heads.map(whole).sort((a, b) => b.updatedAt - a.updatedAt)
 }
 
-export async function saveSession(session: Session): Promise<void> {
-  await set(key(session.id), session, db())
-  const head = headOf(session)
+/**
+ * False, and nothing is written: what is stored has none of the stamps that the caller knows, so
+ * somebody else wrote it.
+ */
+export async function saveSession(session: Session, known?: ReadonlySet<string>): Promise<boolean> {
+  let ours = true
+  const write = (old?: Session) => {
+    ours = !old || !known || known.has(stampOf(old))
+    return ours ? session : old!
+  }
+  await update<Session>(key(session.id), write, db())
+  if (!ours) return false
   await update<SessionHead[]>(
     INDEX,
-    (heads = []) => [head, ...heads.filter(({ id }) => id !== session.id)],
+    (heads = []) => {
+      const before = heads.find(({ id }) => id === session.id)
+      const { name, pinned } = whole(before ?? session)
+      const head = { ...headOf(session), name, pinned }
+      return [head, ...heads.filter((other) => other !== before)]
+    },
+    db(),
+  )
+  return true
+}
+
+export async function changeHead(
+  id: string,
+  change: Partial<Pick<SessionHead, 'name' | 'pinned'>>,
+): Promise<void> {
+  await update<SessionHead[]>(
+    INDEX,
+    (heads = []) => heads.map((head) => (head.id === id ? { ...head, ...change } : head)),
     db(),
   )
 }
 
 export async function loadSession(id: string, now: number): Promise<Session | null> {
   const session = await get<Session>(key(id), db())
-  if (!session) return null
-  const panes = session.panes.map((pane) => ({ ...pane, turns: atRest(pane, now).turns }))
-  return { ...session, panes }
+  const heads = (await get<SessionHead[]>(INDEX, db())) ?? []
+  return session ? rested(session, heads, now) : null
 }
 
 export async function deleteSession(id: string): Promise<void> {
@@ -53,69 +86,64 @@ export async function deleteSession(id: string): Promise<void> {
   await del(key(id), db())
 }
 
-export async function loadAllSessions(): Promise<Session[]> {
+export async function loadAllSessions(now: number): Promise<Session[]> {
   const heads = await listSessions()
-  const sessions = await getMany<Session | undefined>(
-    heads.map(({ id }) => key(id)),
-    db(),
-  )
+  const sessions = await stored(heads.map(({ id }) => id))
+  return sessions.map((session) => rested(session, heads, now))
+}
+
+/** The sessions that have all the words in their prompts and answers, some at a time. */
+export async function* searchSessions(words: string[]): AsyncGenerator<string[]> {
+  const ids = (await listSessions()).map(({ id }) => id)
+  for (let at = 0; at < ids.length; at += SEARCHED_AT_ONCE) {
+    const some = await stored(ids.slice(at, at + SEARCHED_AT_ONCE))
+    yield some
+      .filter((session) => {
+        const text = textOf(session)
+        return words.every((word) => text.includes(word))
+      })
+      .map(({ id }) => id)
+  }
+}
+
+/** Everything that a search looks at, in lower case. */
+export function textOf(session: Session): string {
+  const { title, name, paneNames, panes } = session
+  const turns = panes.flatMap((pane) => atRest(pane, 0).turns)
+  const said = turns.flatMap((turn) => [
+    turn.prompt,
+    ...versionsOf(turn).flatMap(({ text, reasoning }) => [text, reasoning]),
+  ])
+  return [title, name ?? '', ...paneNames, ...said].join('\n').toLowerCase()
+}
+
+export function headOf(session: Session): SessionHead {
+  const { id, title, name, pinned, createdAt, updatedAt, panes } = session
+  const paneNames = panes.map(({ workerName }) => workerName)
+  return { id, title, name, pinned, createdAt, updatedAt, paneNames }
+}
+
+export const stampOf = ({ stamp }: Session): string => stamp ?? ''
+
+export function titleOf(panes: StoredPane[]): string {
+  const first = panes.find(({ turns }) => turns.length)?.turns[0]?.prompt.trim() ?? ''
+  const lines = first.split('\n').map((line) => line.replace(/^[#>*\-\s]+/, '').trim())
+  const chars = [...(lines.find(Boolean) ?? first)]
+  return chars.length > 60 ? `${chars.slice(0, 59).join('')}…` : chars.join('')
+}
+
+async function stored(ids: string[]): Promise<Session[]> {
+  const sessions = await getMany<Session | undefined>(ids.map(key), db())
   return sessions.filter((session) => session !== undefined)
 }
 
-export function headOf({ id, title, createdAt, updatedAt, panes }: Session): SessionHead {
-  return { id, title, createdAt, updatedAt, paneNames: panes.map(({ workerName }) => workerName) }
+function rested(session: Session, heads: SessionHead[], now: number): Session {
+  const { name, pinned } = whole(heads.find(({ id }) => id === session.id) ?? session)
+  const panes = session.panes.map((pane) => ({ ...pane, turns: atRest(pane, now).turns }))
+  return { ...session, name, pinned, panes }
 }
 
-export function titleOf(panes: StoredPane[]): string {
-  const first = panes.find(({ turns }) => turns.length)?.turns[0]?.prompt ?? ''
-  const line = (first.trim().split('\n', 1)[0] ?? '').replace(/^[#>*\-\s]+/, '')
-  const chars = [...line]
-  return chars.length > 60 ? `${chars.slice(0, 59).join('')}…` : line
-}
-
-/** The JSON document of one or more sessions, ready to be written to a file. */
-export function exportJson(sessions: Session[], now: Date): string {
-  const document = {
-    format: 'chatzoo-sessions',
-    version: 1,
-    exported_at: now.toISOString(),
-    sessions: sessions.map(toExport),
-  }
-  return `${JSON.stringify(document, null, 2)}\n`
-}
-
-/** Field by field, so that nothing gets out that was not meant to. */
-function toExport(session: Session) {
-  return {
-    id: session.id,
-    title: session.title,
-    created_at: new Date(session.createdAt).toISOString(),
-    updated_at: new Date(session.updatedAt).toISOString(),
-    panes: session.panes.map((pane) => ({
-      worker: { name: pane.workerName, url: pane.workerUrl },
-      settings: pane.settings,
-      system: pane.system || null,
-      turns: pane.turns.map(({ prompt, answer }) => ({
-        prompt,
-        answer: {
-          text: answer.text,
-          reasoning: answer.reasoning || null,
-          status: answer.status,
-          model: answer.model,
-          params: answer.params,
-          system: answer.system,
-          finish_reason: answer.finishReason,
-          usage: answer.usage,
-          timings: answer.timings,
-          error: answer.error,
-          sent_at: new Date(answer.sentAt).toISOString(),
-        },
-      })),
-    })),
-  }
-}
-
-export function exportName(sessions: Session[], now: Date): string {
-  const day = now.toISOString().slice(0, 10)
-  return sessions.length === 1 ? `chatzoo-${sessions[0]!.id}-${day}.json` : `chatzoo-${day}.json`
+/** Lists of before there were names have none. */
+function whole<T extends SessionHead>(head: T): T {
+  return { ...head, name: head.name ?? '', pinned: head.pinned ?? false }
 }

@@ -17,8 +17,9 @@ export function readTab(key: string): unknown {
   return read(() => sessionStorage, key)
 }
 
-export function writeTab(key: string, value: unknown): void {
-  write(() => sessionStorage, key, value)
+/** False: it could not be kept. */
+export function writeTab(key: string, value: unknown): boolean {
+  return write(() => sessionStorage, key, value)
 }
 
 function read(storage: () => Storage, key: string): unknown {
@@ -29,10 +30,12 @@ function read(storage: () => Storage, key: string): unknown {
   }
 }
 
-function write(storage: () => Storage, key: string, value: unknown): void {
+function write(storage: () => Storage, key: string, value: unknown): boolean {
   try {
     storage().setItem(PREFIX + key, JSON.stringify(value))
+    return true
   } catch {
     // Refused or full: nothing that a person could do about it here.
+    return false
   }
 }

@@ -1,38 +1,33 @@
 import 'fake-indexeddb/auto'
 import { describe, expect, it } from 'vitest'
 import {
+  changeHead,
   deleteSession,
-  exportJson,
-  exportName,
   listSessions,
   loadAllSessions,
   loadSession,
   saveSession,
+  searchSessions,
   titleOf,
 } from '../../src/stores/archive'
 import type { Session } from '../../src/stores/archive'
-import { emptyPane, reduce } from '../../src/stores/pane'
-import type { PaneState } from '../../src/stores/pane'
+import type { PaneEvent } from '../../src/stores/pane'
+import { pane, session as sessionOf } from './sample'
 
 const asked = { params: { seed: 1 }, system: 'be kind', at: 0 }
 
-function conversation(...prompts: string[]): PaneState['turns'] {
-  return prompts.reduce<PaneState>((pane, prompt) => {
-    const sent = reduce(pane, { type: 'send', turnId: prompt, prompt, ...asked })
-    return reduce(sent, { type: 'delta', data: { text: `re: ${prompt}` }, at: 10 })
-  }, emptyPane).turns
+function session(id: string, updatedAt: number, ...prompts: string[]): Session {
+  const events = prompts.flatMap((prompt): PaneEvent[] => [
+    { type: 'send', turnId: prompt, prompt, ...asked },
+    { type: 'delta', data: { text: `re: ${prompt}` }, at: 10 },
+  ])
+  return sessionOf(id, [pane(`${id}-p`, ...events)], { updatedAt })
 }
 
-function session(id: string, updatedAt: number, ...prompts: string[]): Session {
-  const pane = {
-    id: `${id}-p`,
-    workerUrl: 'http://w:1',
-    workerName: 'w',
-    settings: { rate: 3 },
-    system: '',
-    turns: conversation(...prompts),
-  }
-  return { id, title: titleOf([pane]), createdAt: 1, updatedAt, paneNames: ['w'], panes: [pane] }
+async function search(...words: string[]): Promise<string[]> {
+  const found: string[] = []
+  for await (const ids of searchSessions(words)) found.push(...ids)
+  return found
 }
 
 describe('sessions in the browser', () => {
@@ -47,10 +42,34 @@ describe('sessions in the browser', () => {
       text: 're: more',
       error: { code: 'interrupted' },
     })
-    expect(await loadAllSessions()).toHaveLength(2)
+    expect(await loadAllSessions(50)).toHaveLength(2)
     await deleteSession('a')
     expect((await listSessions()).map(({ id }) => id)).toEqual(['b'])
     expect(await loadSession('a', 50)).toBeNull()
+  })
+
+  it('keep the name and the pin that another tab gave', async () => {
+    await saveSession(session('c', 1, 'q'))
+    await changeHead('c', { name: 'Foxes', pinned: true })
+    await saveSession(session('c', 2, 'q', 'more'))
+    const head = { name: 'Foxes', pinned: true, updatedAt: 2 }
+    expect((await listSessions()).find(({ id }) => id === 'c')).toMatchObject(head)
+    expect(await loadSession('c', 3)).toMatchObject(head)
+  })
+
+  it('are not written over by one who has not seen the last stamp', async () => {
+    await saveSession({ ...session('d', 1, 'mine'), stamp: '1' })
+    expect(await saveSession({ ...session('d', 2, 'mine'), stamp: '2' }, new Set('1'))).toBe(true)
+    expect(await saveSession({ ...session('d', 3, 'late'), stamp: '3' }, new Set('1'))).toBe(false)
+    expect((await loadSession('d', 4))!.title).toBe('mine')
+  })
+
+  it('are found by words of their prompts and answers, in any case', async () => {
+    await saveSession(session('e', 1, 'About Foxes', 'and OWLS'))
+    await saveSession(session('f', 1, 'about foxes only'))
+    expect(await search('owls', 'foxes')).toEqual(['e'])
+    expect((await search('re:', 'about', 'foxes')).sort()).toEqual(['e', 'f'])
+    expect(await search('wolves')).toEqual([])
   })
 })
 
@@ -60,31 +79,8 @@ describe('titleOf', () => {
     expect(title('# A plan\nwith details')).toBe('A plan')
     expect([...title('狐'.repeat(80))]).toHaveLength(60)
     expect(title('🦊'.repeat(80))).toBe(`${'🦊'.repeat(59)}…`)
+    expect(title('---\nA plan')).toBe('A plan')
+    expect(title('***')).toBe('***')
     expect(titleOf([])).toBe('')
-  })
-})
-
-describe('exportJson', () => {
-  it('says who answered what with which settings', () => {
-    const document = JSON.parse(exportJson([session('a', 1, 'q')], new Date(0)))
-    expect(document).toMatchObject({ format: 'chatzoo-sessions', version: 1 })
-    expect(document.exported_at).toBe('1970-01-01T00:00:00.000Z')
-    const [pane] = document.sessions[0].panes
-    expect(pane).toMatchObject({ worker: { name: 'w', url: 'http://w:1' }, settings: { rate: 3 } })
-    expect(pane.turns[0]).toMatchObject({
-      prompt: 'q',
-      answer: { text: 're: q', params: { seed: 1 }, system: 'be kind' },
-    })
-  })
-
-  it('holds no key, whatever else a pane may carry', () => {
-    const one = session('a', 1, 'q')
-    Object.assign(one.panes[0]!, { apiKey: 'sesame' })
-    expect(exportJson([one], new Date(0))).not.toContain('sesame')
-  })
-
-  it('has a name that says what it is', () => {
-    expect(exportName([session('a', 1)], new Date(0))).toBe('chatzoo-a-1970-01-01.json')
-    expect(exportName([], new Date(0))).toBe('chatzoo-1970-01-01.json')
   })
 })

@@ -1,0 +1,43 @@
+/** Sessions that have all the words of a search, in their names at once and in their texts soon. */
+import { computed, ref, watch } from 'vue'
+import { useSession } from '../stores/session'
+
+const PAUSE_MS = 150
+
+export function useSearch() {
+  const session = useSession()
+  const query = ref('')
+  const inTexts = ref(new Set<string>())
+  const searching = ref(false)
+  const words = computed(() => query.value.toLowerCase().split(/\s+/).filter(Boolean))
+
+  watch(words, (wanted, _before, onCleanup) => {
+    let stale = false
+    inTexts.value = new Set()
+    searching.value = wanted.length > 0
+    const timer = setTimeout(look, PAUSE_MS)
+    onCleanup(() => {
+      stale = true
+      clearTimeout(timer)
+    })
+
+    async function look() {
+      if (!wanted.length) return
+      await session.search(wanted, (ids) => {
+        if (!stale) inTexts.value = new Set([...inTexts.value, ...ids])
+        return !stale
+      })
+      if (!stale) searching.value = false
+    }
+  })
+
+  const found = computed(() =>
+    session.heads.filter(({ id, title, name, paneNames }) => {
+      if (!title && !name) return false
+      const text = [title, name, ...paneNames].join(' ').toLowerCase()
+      return inTexts.value.has(id) || words.value.every((word) => text.includes(word))
+    }),
+  )
+
+  return { query, searching, found }
+}
