@@ -10,10 +10,10 @@ ZOO ?= configs/demo.yaml
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt web web-modules models bench clean
+.PHONY: help demo test lint types fmt web web-modules models bench bench-web clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: .venv/installed ## Install, get the built-in model, start two workers and the page
 	$(BIN)/chatzoo fetch
@@ -60,6 +60,10 @@ bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); write
 	$(BIN)/python -m benchmarks.panes --write
 	$(BIN)/python -m benchmarks.idle --write
 	$(BIN)/python -m benchmarks.quantised $(if $(GPTQ),--gptq $(GPTQ)) --write
+
+bench-web: .venv/tools web ## Measure the page in Chromium (ten minutes); writes docs/benchmarks.md
+	scripts/chromium
+	$(BIN)/python -m benchmarks.web --write
 
 clean: ## Remove what was installed and built here
 	rm -rf .venv webui/node_modules server/hub/page build dist *.egg-info

@@ -26,6 +26,9 @@ const SANITIZE = {
   ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 }
 
+// Once: given with each call, its lists would be read again for each block.
+purifier.setConfig(SANITIZE)
+
 export interface RenderOptions {
   labels: Labels
   /** Off while a fence is open: highlighting it at each flush is what makes pages stutter. */
@@ -36,7 +39,7 @@ export interface RenderOptions {
 export function renderMarkdown(source: string, options: RenderOptions): string {
   const env: Env = { highlight: options.highlight ?? true, labels: options.labels }
   if (options.references) env.references = options.references
-  return purifier.sanitize(md.render(source, env), SANITIZE)
+  return purifier.sanitize(md.render(source, env))
 }
 
 /** The link references that the whole text defines. */

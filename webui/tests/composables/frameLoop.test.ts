@@ -67,6 +67,18 @@ describe('frame loop', () => {
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
   })
 
+  it('takes no more than half of the time where showing is dear', async () => {
+    const b = bench({ a: 60 })
+    for (let n = 0; n < 40; n++) {
+      b.request('a')
+      await b.frame()
+    }
+    const moments = b.shown.map(([, at]) => at)
+    const gaps = moments.slice(1).map((at, index) => at - moments[index]!)
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(120)
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(140)
+  })
+
   it('shows what is urgent in the next frame', async () => {
     const b = bench()
     b.request('a')

@@ -1,0 +1,68 @@
+// Watches one prompt on the page: its long tasks, its keys, and when each pane shows its whole text.
+globalThis.watched = (() => {
+  const TOO_SHORT_TO_BE_TOLD = 16 // ms; the browser reports no shorter event
+  const ENDED = /Ended at ([\d.]+)\s*$/
+  let tasks, keys, shown
+
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) tasks?.push(duration)
+  }).observe({ type: 'longtask' })
+
+  const late = new Map()
+  new PerformanceObserver((list) => {
+    for (const { name, duration, startTime } of list.getEntries()) {
+      if (name === 'keydown') late.set(startTime, duration)
+    }
+  }).observe({ type: 'event', durationThreshold: TOO_SHORT_TO_BE_TOLD })
+  addEventListener('keydown', ({ timeStamp }) => keys?.push(timeStamp), true)
+
+  function look(pane) {
+    if (!shown || shown.has(pane) || pane.dataset.status !== 'done') return
+    const text = [...pane.querySelectorAll('[data-testid=answer-text]')].at(-1)?.textContent
+    const said = ENDED.exec(text ?? '')
+    if (!said) return
+    shown.set(pane, null)
+    // The task after a frame: what is in the document has been drawn.
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel()
+      port1.onmessage = () => shown.set(pane, { at: Date.now() / 1000, said: Number(said[1]) })
+      port2.postMessage(null)
+    })
+  }
+
+  return {
+    begin() {
+      tasks = []
+      keys = []
+      shown = new Map()
+      late.clear()
+      const panes = document.querySelectorAll('[data-testid=pane]')
+      const observer = new MutationObserver(() => panes.forEach(look))
+      panes.forEach((pane) => observer.observe(pane, { attributeFilter: ['data-status'] }))
+      this.ended = new Promise((resolve) => {
+        const wait = setInterval(() => {
+          // A pane may say that it is done before its last block stands there.
+          panes.forEach(look)
+          if (shown.size < panes.length || [...shown.values()].includes(null)) return
+          clearInterval(wait)
+          observer.disconnect()
+          setTimeout(() => resolve(this.seen()), 500) // the browser's reports come later
+        }, 100)
+      })
+    },
+    /** The Enter that sent the prompt is not typing. */
+    forgetKeys() {
+      keys = []
+    },
+    seen() {
+      const ends = [...shown.values()]
+      const seen = {
+        behind: Math.max(...ends.map(({ at }) => at)) - Math.max(...ends.map(({ said }) => said)),
+        task: Math.max(0, ...tasks),
+        keys: keys.map((key) => late.get(key) ?? TOO_SHORT_TO_BE_TOLD),
+      }
+      tasks = keys = shown = undefined // or closed panes would be kept in memory
+      return seen
+    },
+  }
+})()
