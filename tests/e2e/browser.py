@@ -46,12 +46,15 @@ class ZooPage:
 
     def serious_violations(self) -> list[tuple[str, str]]:
         """What axe calls serious or critical, with the first element it names."""
+        return [(id, html) for id, impact, html in self._axe() if impact in ("serious", "critical")]
+
+    def violations(self) -> list[tuple[str, str]]:
+        """All that axe calls a violation, with the first element it names."""
+        return [(id, html) for id, _, html in self._axe()]
+
+    def _axe(self) -> list[tuple[str, str, str]]:
         found: list[dict[str, Any]] = Axe().run(self.page).response["violations"]
-        return [
-            (violation["id"], violation["nodes"][0]["html"])
-            for violation in found
-            if violation["impact"] in ("serious", "critical")
-        ]
+        return [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found]
 
     def complaints_of_the_page(self) -> list[str]:
         """The console's errors and warnings, without Chromium's own about connections."""

@@ -1,7 +1,7 @@
 """The page with real workers: register, compare, stop, come back; and what happens when one dies.
 
 Every process is real, every port free; nothing waits for time. With CHATZOO_SCREENSHOT=1 the run
-also writes the picture of the README.
+also writes the pictures of the README.
 """
 
 import os
@@ -19,7 +19,8 @@ from tests.support import eventually, running_worker
 
 pytestmark = pytest.mark.browser
 
-SCREENSHOT = Path(__file__).parents[2] / "docs/images/page.png"
+IMAGES = Path(__file__).parents[2] / "docs/images"
+LARGEST_PICTURE = 300_000
 PROMPT = """Plan a **small zoo** for chat models:
 
 1. one cage for each model
@@ -158,7 +159,7 @@ def test_compare_three_forms_of_a_real_model(
         expect(zoo_page.card(name).get_by_test_id("open-pane")).to_be_in_viewport(ratio=1)
     assert zoo_page.complaints == []
     assert zoo_page.serious_violations() == []
-    take_picture(zoo_page)
+    take_pictures(zoo_page)
 
 
 def test_a_page_without_a_hub(zoo_page: ZooPage, tmp_path: Path, static_page: str) -> None:
@@ -181,9 +182,19 @@ def test_a_page_without_a_hub(zoo_page: ZooPage, tmp_path: Path, static_page: st
         assert zoo_page.complaints_of_the_page() == []
 
 
-def take_picture(zoo_page: ZooPage) -> None:
+def take_pictures(zoo_page: ZooPage) -> None:
+    """The page in both languages and themes."""
     if os.environ.get("CHATZOO_SCREENSHOT") != "1":
         return
-    eventually(lambda: zoo_page.page.evaluate("document.fonts.status") == "loaded", "fonts")
-    SCREENSHOT.parent.mkdir(parents=True, exist_ok=True)
-    zoo_page.page.screenshot(path=SCREENSHOT)
+    page = zoo_page.page
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for language in ("en", "zh-CN"):
+        page.get_by_test_id("language").select_option(language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        for theme in ("light", "dark"):
+            page.get_by_test_id(f"theme-{theme}").click()
+            page.locator("#prompt").focus()
+            eventually(lambda: page.evaluate("document.fonts.status") == "loaded", "fonts")
+            picture = IMAGES / f"page-{language}-{theme}.png"
+            page.screenshot(path=picture, animations="disabled")
+            assert picture.stat().st_size <= LARGEST_PICTURE

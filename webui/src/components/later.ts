@@ -8,9 +8,16 @@ import { defineAsyncComponent } from 'vue'
 const parts = {
   sidebar: () => import('./layout/AppSidebar.vue'),
   empty: () => import('./arena/EmptyState.vue'),
+  pane: () => import('./arena/ChatPane.vue'),
   turn: () => import('./chat/TurnView.vue'),
   drawer: () => import('./layout/OpenDrawer.vue'),
   settings: () => import('./settings/SettingsPanel.vue'),
+  shortcuts: () => import('./layout/ShortcutsDialog.vue'),
+  keys: () => import('../composables/useShortcuts'),
+  panes: () => import('../composables/usePanes'),
+  divider: () => import('./arena/PaneDivider.vue'),
+  pager: () => import('./arena/PanePager.vue'),
+  paneMenu: () => import('./arena/PaneMenu.vue'),
   workerDialog: () => import('./arena/WorkerDialog.vue'),
 }
 
@@ -19,7 +26,15 @@ export const AppSidebar = defineAsyncComponent(parts.sidebar)
 export const EmptyState = defineAsyncComponent(parts.empty)
 export const TurnView = defineAsyncComponent(parts.turn)
 export const SettingsPanel = defineAsyncComponent(parts.settings)
+export const ChatPane = defineAsyncComponent(parts.pane)
+export const PaneDivider = defineAsyncComponent(parts.divider)
+export const PaneMenu = defineAsyncComponent(parts.paneMenu)
+export const PanePager = defineAsyncComponent(parts.pager)
+export const ShortcutsDialog = defineAsyncComponent(parts.shortcuts)
 export const WorkerDialog = defineAsyncComponent(parts.workerDialog)
+
+export const loadPanes = parts.panes
+export const loadShortcuts = parts.keys
 
 export function loadParts() {
   // What fails here fails again, and is reported, when it is needed.

@@ -12,7 +12,7 @@ export function useBroadcast() {
 
   const isMuted = (url: string) => workers.find(url)?.muted ?? false
   const audience = computed(() =>
-    arena.panes.filter(({ workerUrl }) => !isMuted(workerUrl)).map(({ id }) => id),
+    arena.panes.filter(({ workerUrl, muted }) => !muted && !isMuted(workerUrl)).map(({ id }) => id),
   )
   /** The panes that the next prompt goes to. */
   const targets = computed(() => (arena.targetId ? [arena.targetId] : audience.value))

@@ -7,7 +7,8 @@ export function useSyncScroll(root: Ref<HTMLElement | null>, enabled: () => bool
   let leader: Element | null = null
 
   function lead(event: Event) {
-    leader = (event.target as Element).closest(BODY)
+    // The pane's own buttons scroll, too, as the one that goes to the end.
+    leader = (event.target as Element).closest('[data-pane-id]')?.querySelector(BODY) ?? null
   }
 
   function follow(event: Event) {

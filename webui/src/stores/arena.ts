@@ -21,6 +21,10 @@ export interface Pane {
   /** Only what differs from the worker's defaults. */
   settings: ParamValues
   system: string
+  /** Prompts to all leave it out. */
+  muted?: boolean
+  /** Its share of the width, or in rows of the height; 1 unless a person changed it. */
+  size?: number
 }
 
 export interface StoredPane extends Pane {
@@ -36,6 +40,8 @@ export const useArena = defineStore('arena', () => {
   const maximised = ref<string | null>(null)
   /** Pane id that the composer sends to; null: all. */
   const targetId = ref<string | null>(null)
+  /** The pane that had the focus last: what shortcuts are about. */
+  const currentId = ref<string | null>(null)
   const shown = shallowReactive(new Map<string, PaneState>())
   const latest = new Map<string, PaneState>()
   /** Goes up with everything that is worth saving. */
@@ -48,6 +54,9 @@ export const useArena = defineStore('arena', () => {
     panes.value
       .filter(({ id }) => lastAnswer(shown.get(id))?.status === 'error')
       .map(({ id }) => id),
+  )
+  const current = computed(
+    () => panes.value.find(({ id }) => id === currentId.value) ?? panes.value[0] ?? null,
   )
   const hasTurns = computed(() => panes.value.some(({ id }) => shown.get(id)?.turns.length))
 
@@ -80,13 +89,16 @@ export const useArena = defineStore('arena', () => {
     revision.value++
   }
 
-  function movePane(id: string, step: -1 | 1) {
-    const from = panes.value.findIndex((pane) => pane.id === id)
-    const to = from + step
-    if (from < 0 || to < 0 || to >= panes.value.length) return
+  const indexOf = (id: string) => panes.value.findIndex((pane) => pane.id === id)
+
+  /** False: it cannot go there, or is there. */
+  function movePane(id: string, to: number): boolean {
+    const from = indexOf(id)
+    if (from < 0 || from === to || to < 0 || to >= panes.value.length) return false
     const [pane] = panes.value.splice(from, 1)
     panes.value.splice(to, 0, pane!)
     revision.value++
+    return true
   }
 
   /** Changes the conversation at once; `commit` shows it. */
@@ -114,12 +126,14 @@ export const useArena = defineStore('arena', () => {
     latest.clear()
     maximised.value = null
     targetId.value = null
-    panes.value = stored.map(({ id, workerUrl, workerName, settings, system }) => ({
+    panes.value = stored.map(({ id, workerUrl, workerName, settings, system, muted, size }) => ({
       id,
       workerUrl,
       workerName,
       settings: { ...settings },
       system,
+      muted: muted ?? false,
+      size: size ?? 1,
     }))
     for (const { id, turns } of stored) put(id, { turns })
   }
@@ -141,6 +155,8 @@ export const useArena = defineStore('arena', () => {
     syncScroll,
     maximised,
     targetId,
+    currentId,
+    current,
     revision,
     busyIds,
     failedIds,
@@ -148,6 +164,7 @@ export const useArena = defineStore('arena', () => {
     addPane,
     duplicate,
     removePane,
+    indexOf,
     movePane,
     apply,
     commit,

@@ -1,4 +1,4 @@
-/** Theme and language: the two choices that outlive a session. Kept in localStorage. */
+/** Theme, language, sidebar and shortcuts: the choices that outlive a session. Kept in localStorage. */
 import { defineStore } from 'pinia'
 import { ref, watch } from 'vue'
 import { readLocal, writeLocal } from './storage'
@@ -9,10 +9,14 @@ export type Language = 'en' | 'zh-CN'
 export const usePrefs = defineStore('prefs', () => {
   const theme = ref<Theme>(oneOf(readLocal('theme'), ['system', 'light', 'dark']) ?? 'system')
   const language = ref<Language>(oneOf(readLocal('language'), ['en', 'zh-CN']) ?? preferred())
+  const sidebar = ref(readLocal('sidebar') !== false)
+  const shortcuts = ref(readLocal('shortcuts') !== false)
 
   watch(theme, (value) => writeLocal('theme', value))
   watch(language, (value) => writeLocal('language', value))
-  return { theme, language }
+  watch(sidebar, (value) => writeLocal('sidebar', value))
+  watch(shortcuts, (value) => writeLocal('shortcuts', value))
+  return { theme, language, sidebar, shortcuts }
 })
 
 function oneOf<T extends string>(value: unknown, known: readonly T[]): T | null {

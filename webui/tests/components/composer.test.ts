@@ -57,11 +57,15 @@ describe('composer', () => {
     expect(fetch).not.toHaveBeenCalled()
   })
 
-  it('sends to one pane, and leaves muted workers out of all', async () => {
-    const { area, fetch, arena } = compose()
+  it('sends to one pane, and leaves muted workers and panes out of all', async () => {
+    const { composer, area, fetch, arena } = compose()
     useWorkers().find('http://b:1')!.muted = true
     await area.trigger('keydown', { key: 'Enter' })
     expect(fetch.mock.calls.map(([url]) => url)).toEqual(['http://a:1/generate'])
+    useWorkers().find('http://b:1')!.muted = false
+    arena.panes[1]!.muted = true
+    await composer.vm.$nextTick()
+    expect(composer.get('[data-testid="target"]').text()).toContain('(1)')
     arena.targetId = arena.panes[1]!.id
     await area.setValue('again')
     await area.trigger('keydown', { key: 'Enter' })

@@ -30,7 +30,9 @@ describe('arena', () => {
   it('moves, removes and restores panes', () => {
     const arena = useArena()
     const ids = ['a', 'b'].map((name) => arena.addPane({ workerUrl: `http://${name}:1` })!.id)
-    arena.movePane(ids[1]!, -1)
+    expect(arena.movePane(ids[1]!, 0)).toBe(true)
+    expect(arena.movePane(ids[1]!, -1)).toBe(false)
+    expect(arena.movePane(ids[1]!, 2)).toBe(false)
     arena.apply(ids[0]!, send)
     const saved = arena.snapshot()
     arena.removePane(ids[0]!)
