@@ -3,12 +3,15 @@
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
+import uvicorn
+from fastapi import FastAPI
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
@@ -60,3 +63,18 @@ def running_worker(*flags: str, wait: str = "/readyz") -> Iterator[WorkerProcess
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """An application in a thread of this process; its address."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started, "a server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()

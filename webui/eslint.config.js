@@ -3,12 +3,13 @@ import vue from 'eslint-plugin-vue'
 import { defineConfig, globalIgnores } from 'eslint/config'
 import ts from 'typescript-eslint'
 
-/** Imports go one way: components → composables → stores → api; markdown and locales are leaves. */
+/** Imports go one way: components → composables → stores → api; markdown, locales and text are leaves. */
 const layers = {
   api: ['stores', 'composables', 'components', 'markdown', 'locales'],
   stores: ['composables', 'components', 'markdown'],
   composables: ['components'],
   markdown: ['api', 'stores', 'composables', 'components', 'locales'],
+  text: ['api', 'stores', 'composables', 'components', 'markdown', 'locales'],
 }
 
 const boundaries = Object.entries(layers).map(([layer, forbidden]) => ({
@@ -19,7 +20,7 @@ const boundaries = Object.entries(layers).map(([layer, forbidden]) => ({
       {
         patterns: [
           { group: forbidden.map((name) => `**/${name}/**`), message: `Not from ${layer}.` },
-          ...(layer === 'api' || layer === 'markdown'
+          ...(['api', 'markdown', 'text'].includes(layer)
             ? [{ group: ['vue', 'pinia'], message: `${layer} knows no Vue.` }]
             : []),
         ],

@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PAGE = Path(__file__).parent / "page"
 NOT_BUILT = "The page is not built yet. Run `make web`, then load this again.\n"
 
-# The page talks to workers on other origins and draws formulas with style attributes; it runs no
-# script and shows no image but its own, whatever a model writes.
+# The page runs no script and loads no picture, font or frame but its own, whatever a model writes.
+# Workers listen on any host and port, and a person may register any, so `connect-src` cannot name
+# them. KaTeX places the parts of a formula with style attributes, and nothing else needs them.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -20,19 +21,44 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self'",
         "style-src-attr 'unsafe-inline'",
         "font-src 'self'",
-        "img-src 'self' data:",
-        "manifest-src 'self'",
+        "img-src 'self'",
         "connect-src 'self' http: https:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
+        # HTML comes into the page through Vue and DOMPurify, or not at all.
+        "require-trusted-types-for 'script'",
+        "trusted-types vue dompurify",
     ]
 )
+NOT_USED = [
+    "accelerometer",
+    "autoplay",
+    "camera",
+    "display-capture",
+    "encrypted-media",
+    "fullscreen",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "picture-in-picture",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "serial",
+    "usb",
+    "xr-spatial-tracking",
+]
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in NOT_USED),
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 

@@ -179,15 +179,29 @@ def test_the_page_is_sent_compressed(hub: TestClient) -> None:
     assert script.text == LARGE
 
 
-def test_headers_that_protect_the_page(hub: TestClient) -> None:
-    for path in ("/", "/api/workers", "/missing"):
-        headers = hub.get(path).headers
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
-        policy = headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "script-src 'self';" in policy
-        assert "connect-src 'self' http: https:" in policy
+@pytest.mark.parametrize("path", ["/", "/assets/index-4f2a.js", "/api/workers", "/missing"])
+def test_headers_that_protect_the_page(hub: TestClient, path: str) -> None:
+    headers = hub.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "style-src-attr": "'unsafe-inline'",
+        "font-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self' http: https:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "vue dompurify",
+    }
 
 
 def test_unknown_paths_have_the_common_error_body(hub: TestClient) -> None:

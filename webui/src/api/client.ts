@@ -3,6 +3,7 @@
  */
 import { ApiError, BadStream, Unreachable } from './errors'
 import { isAbort, readEvents, toErrorBody } from './sse'
+import { toHubWorkers, toInfo, toParams } from './shape'
 import type { GenerateBody, HubWorker, ParamsSchema, StreamEvent, WorkerInfo } from './wire'
 
 /** Where to call: a worker's normalised address and its key, if it wants one. */
@@ -14,11 +15,11 @@ export interface Target {
 const PATIENCE_MS = 4000
 
 export function getInfo(target: Target): Promise<WorkerInfo> {
-  return getJson<WorkerInfo>(`${target.url}/info`, target.apiKey)
+  return getJson(`${target.url}/info`, target.apiKey).then(toInfo)
 }
 
 export function getParams(target: Target): Promise<ParamsSchema> {
-  return getJson<ParamsSchema>(`${target.url}/params`, target.apiKey)
+  return getJson(`${target.url}/params`, target.apiKey).then(toParams)
 }
 
 /** Streams one answer. Aborting the signal stops the request in the worker. Raises ApiError. */
@@ -54,8 +55,7 @@ export async function listHubWorkers(base: string): Promise<HubWorker[] | null> 
     throw error
   }
   if (!(response.headers.get('content-type') ?? '').includes('json')) return null
-  const body = (await response.json()) as { workers?: HubWorker[] }
-  return Array.isArray(body.workers) ? body.workers : null
+  return toHubWorkers(await response.json())
 }
 
 export async function removeHubWorker(base: string, id: string): Promise<void> {
@@ -63,10 +63,10 @@ export async function removeHubWorker(base: string, id: string): Promise<void> {
   await call(url, { ...withTimeout(), method: 'DELETE' })
 }
 
-async function getJson<T>(url: string, apiKey?: string | null): Promise<T> {
+async function getJson(url: string, apiKey?: string | null): Promise<unknown> {
   const response = await call(url, { ...withTimeout(), headers: authorization(apiKey) })
   try {
-    return (await response.json()) as T
+    return (await response.json()) as unknown
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw new Unreachable(String(error))
     throw new ApiError({ message: `${url} answered, but not in JSON`, code: 'not_a_worker' })

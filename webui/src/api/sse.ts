@@ -6,6 +6,7 @@
  */
 import { createParser } from 'eventsource-parser'
 import { BadStream, ConnectionLost } from './errors'
+import { allLegible, legible } from '../text/legible'
 import type { ErrorBody, StreamEvent } from './wire'
 
 const KNOWN = new Set(['queued', 'start', 'delta', 'replace', 'done', 'error'])
@@ -70,12 +71,20 @@ function toEvent(type: string, text: string): StreamEvent {
     const body = 'error' in data ? (data as { error: unknown }).error : data
     return { type, data: toErrorBody(body) }
   }
-  return { type, data } as StreamEvent
+  // The answer's own words stay as they are; everything else stands among ours.
+  const spoken = type === 'delta' || type === 'replace'
+  return { type, data: spoken ? toSpoken(data) : allLegible(data) } as StreamEvent
+}
+
+function toSpoken(data: object): object {
+  const texts = Object.entries(data).filter(([, text]) => typeof text === 'string')
+  return { text: '', ...Object.fromEntries(texts) }
 }
 
 export function toErrorBody(body: unknown): ErrorBody {
   if (typeof body === 'object' && body !== null && 'message' in body) {
-    return { ...(body as object), message: String((body as { message: unknown }).message) }
+    const { message, ...rest } = allLegible(body)
+    return { ...rest, message: String(message) }
   }
-  return { message: typeof body === 'string' ? body : JSON.stringify(body) }
+  return { message: legible(typeof body === 'string' ? body : JSON.stringify(body)) }
 }

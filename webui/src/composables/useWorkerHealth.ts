@@ -7,7 +7,6 @@
  */
 import { getInfo, getParams, listHubWorkers } from '../api/client'
 import { ApiError } from '../api/errors'
-import { normalizeUrl } from '../api/url'
 import type { HubWorker } from '../api/wire'
 import { useWorkers } from '../stores/workers'
 import type { Worker } from '../stores/workers'
@@ -110,10 +109,9 @@ function onHubTimer() {
 function applyHub(entries: HubWorker[]) {
   const workers = useWorkers()
   const before = new Map(workers.all.map(({ url, health }) => [url, health]))
-  const known = entries.map((entry) => ({ ...entry, url: normalizeUrl(entry.url) }))
-  workers.applyHub(known)
+  workers.applyHub(entries)
   watchAll()
-  for (const { url, health } of known) {
+  for (const { url, health } of entries) {
     const old = before.get(url)
     const changed = old?.state !== health.state || old.restarts !== health.restarts
     const watch = watches.get(url)
@@ -151,9 +149,6 @@ async function ask(url: string): Promise<void> {
 async function refresh(worker: Worker, watch: Watch, watchedByHub: boolean): Promise<void> {
   const target = useWorkers().target(worker.url)
   const info = await getInfo(target)
-  if (typeof info?.state !== 'string') {
-    throw new ApiError({ message: 'this is no ChatZoo worker', code: 'not_a_worker' })
-  }
   worker.info = info
   worker.locked = false
   if (!watchedByHub) {

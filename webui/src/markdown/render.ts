@@ -7,7 +7,35 @@ import DOMPurify from 'dompurify'
 import { md } from './parser'
 import type { Env, Labels } from './parser'
 
+/** What markdown-it, highlight.js and KaTeX write with our options, and nothing else. */
+const TAGS = [
+  ...['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'ul', 'ol', 'li', 'blockquote', 'hr', 'br'],
+  ...['strong', 'em', 's', 'a', 'code', 'pre', 'div', 'span', 'button'],
+  ...['table', 'thead', 'tbody', 'tr', 'th', 'td'],
+  ...['svg', 'path', 'line'],
+  ...['math', 'semantics', 'mrow', 'mi', 'mn', 'mo', 'ms', 'mtext', 'mspace', 'mfrac', 'msqrt'],
+  ...['mroot', 'msup', 'msub', 'msubsup', 'munder', 'mover', 'munderover', 'mtable', 'mtr'],
+  ...['mtd', 'mlabeledtr', 'mstyle', 'mpadded', 'mphantom', 'menclose'],
+]
+const ATTRIBUTES = [
+  ...['href', 'target', 'rel', 'title', 'class', 'style', 'tabindex', 'type', 'start'],
+  ...['aria-hidden', 'data-copy', 'data-code'],
+  ...['xmlns', 'viewbox', 'preserveaspectratio', 'd', 'x1', 'x2', 'y1', 'y2', 'stroke-width'],
+  ...['accent', 'accentunder', 'columnalign', 'columnlines', 'columnspacing', 'depth', 'display'],
+  ...['displaystyle', 'fence', 'height', 'largeop', 'linethickness', 'lspace', 'mathbackground'],
+  ...['mathcolor', 'mathsize', 'mathvariant', 'maxsize', 'minsize', 'movablelimits', 'notation'],
+  ...['rowalign', 'rowlines', 'rowspacing', 'rspace', 'scriptlevel', 'separator', 'side'],
+  ...['stretchy', 'symmetric', 'voffset', 'width'],
+]
+/** KaTeX's lengths and colours, a table's alignment; nothing that loads or leaves its place. */
+const STYLE_NAME =
+  /^(?:(?:border|margin|padding)[a-z-]*|(?:min-)?width|height|top|bottom|left|vertical-align|position|(?:background-)?color|text-(?:align|shadow))$/
+const STYLE_VALUE = /^(?!fixed|sticky|absolute)[#a-z0-9.+ -]+$/i
+
 const purifier = DOMPurify()
+purifier.addHook('uponSanitizeAttribute', (_node, data) => {
+  if (data.attrName === 'style' && !isHarmless(data.attrValue)) data.keepAttr = false
+})
 purifier.addHook('afterSanitizeAttributes', (node) => {
   // What may scroll sideways must be reachable by keyboard.
   if (node.classList.contains('katex-display')) node.setAttribute('tabindex', '0')
@@ -17,11 +45,12 @@ purifier.addHook('afterSanitizeAttributes', (node) => {
 })
 
 const SANITIZE = {
-  USE_PROFILES: { html: true, mathMl: true, svg: true },
-  ADD_TAGS: ['semantics'],
+  ALLOWED_TAGS: TAGS,
+  ALLOWED_ATTR: ATTRIBUTES,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
   // The TeX source inside KaTeX's MathML would be read out a second time.
   FORBID_CONTENTS: ['annotation'],
-  FORBID_TAGS: ['annotation', 'img', 'form', 'input', 'style', 'video', 'audio', 'image', 'use'],
   // Every attribute value goes through this, so it also lets values without a scheme pass.
   ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 }
@@ -39,7 +68,19 @@ export interface RenderOptions {
 export function renderMarkdown(source: string, options: RenderOptions): string {
   const env: Env = { highlight: options.highlight ?? true, labels: options.labels }
   if (options.references) env.references = options.references
-  return purifier.sanitize(md.render(source, env))
+  try {
+    return purifier.sanitize(md.render(source, env))
+  } catch {
+    // Whatever a model found that our libraries cannot read, its words can be shown.
+    return `<p class="plain">${md.utils.escapeHtml(source)}</p>`
+  }
+}
+
+function isHarmless(style: string): boolean {
+  return style.split(';').every((rule) => {
+    const [name = '', value = ''] = rule.split(':').map((part) => part.trim())
+    return !rule.trim() || (STYLE_NAME.test(name) && STYLE_VALUE.test(value))
+  })
 }
 
 /** The link references that the whole text defines. */

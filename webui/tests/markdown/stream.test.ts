@@ -33,7 +33,7 @@ The end.
 `
 
 describe('MarkdownStream', () => {
-  it('ends with what a whole rendering gives, whatever the chunks', () => {
+  it('ends with what a whole rendering gives, whatever the chunks', { timeout: 30_000 }, () => {
     const whole = new MarkdownStream(labels).update(SAMPLE, true)
     for (const size of [1, 3, 17]) {
       const stream = new MarkdownStream(labels)

@@ -1,0 +1,137 @@
+// @vitest-environment jsdom
+import { describe, expect, it } from 'vitest'
+import { md } from '../../src/markdown/parser'
+import { renderMarkdown } from '../../src/markdown/render'
+import { MarkdownStream } from '../../src/markdown/stream'
+import { HOSTILE, REPEATED } from './hostile'
+
+const labels = { copy: 'Copy' }
+const SHORT = 130
+const short = HOSTILE.filter(({ text }) => text.length <= SHORT)
+
+const ELEMENTS = new Set(
+  (
+    'p h1 h2 h3 h4 h5 h6 ul ol li blockquote hr br strong em s a code pre div span button ' +
+    'table thead tbody tr th td svg path line math semantics mrow mi mn mo ms mtext mspace ' +
+    'mfrac msqrt mroot msup msub msubsup munder mover munderover mtable mtr mtd mstyle mpadded ' +
+    'mphantom menclose mlabeledtr'
+  ).split(' '),
+)
+const ATTRIBUTES = new Set(
+  (
+    'href target rel title class style tabindex type start aria-hidden data-copy data-code xmlns ' +
+    'viewBox preserveAspectRatio d x1 x2 y1 y2 stroke-width accent accentunder columnalign ' +
+    'columnlines columnspacing depth display displaystyle fence height largeop linethickness ' +
+    'lspace mathbackground mathcolor mathsize mathvariant maxsize minsize movablelimits notation ' +
+    'rowalign rowlines rowspacing rspace scriptlevel separator side stretchy symmetric voffset width'
+  ).split(' '),
+)
+const OUR_CLASSES =
+  /^(?:code|code-head|code-copy|table-wrap|unseen|katex-error|katex-block|plain|hljs-.+|[a-z]+_|language-.+|katex-display)$/
+
+function dom(html: string): HTMLElement {
+  const root = document.createElement('div')
+  root.innerHTML = html
+  return root
+}
+
+function expectHarmless(root: Element) {
+  for (const element of root.querySelectorAll('*')) {
+    expect(ELEMENTS).toContain(element.localName)
+    for (const { name, value } of element.attributes) {
+      expect(ATTRIBUTES).toContain(name)
+      if (name === 'style') expect(value).not.toMatch(/url|fixed|absolute|expression|@/i)
+      if (name === 'title' || name === 'class' || name === 'href') continue
+      expect(value).not.toMatch(/script:|data:/i)
+    }
+    if (!element.closest('.katex')) {
+      for (const name of element.classList) expect(name).toMatch(OUR_CLASSES)
+    }
+  }
+  for (const link of root.querySelectorAll('a')) {
+    expect(link.getAttribute('href')).toMatch(/^(?:https?:\/\/|mailto:)/i)
+    expect(link.relList.value).toBe('noopener noreferrer nofollow')
+    expect(link.target).toBe('_blank')
+  }
+}
+
+function depth(root: Element): number {
+  return 1 + Math.max(0, ...[...root.children].map(depth))
+}
+
+describe('hostile Markdown', () => {
+  it.each(HOSTILE)('is harmless: $name', { timeout: 30_000 }, ({ text }) => {
+    const root = dom(renderMarkdown(text, { labels }))
+    expectHarmless(root)
+    expect(depth(root)).toBeLessThan(400)
+  })
+
+  it.each(short)('is harmless wherever it is cut: $name', { timeout: 30_000 }, ({ text }) => {
+    const stream = new MarkdownStream(labels)
+    const seen = new Set<string>()
+    for (let end = 1; end <= text.length; end++) {
+      for (const html of stream.update(text.slice(0, end), false)) seen.add(html)
+    }
+    for (const html of stream.update(text, true)) seen.add(html)
+    expectHarmless(dom([...seen].join('')))
+  })
+
+  // Steps are counted, not timed: twice the text may cost twice the steps, not four times.
+  it.each(REPEATED)('costs by its length: $name', { timeout: 30_000 }, ({ repeated }) => {
+    const [once, twice] = [300, 600].map((count) => stepsOf(repeated(count)))
+    expect(twice! / once!).toBeLessThan(3)
+  })
+})
+
+function stepsOf(text: string): number {
+  const { charCodeAt } = String.prototype
+  let steps = 0
+  String.prototype.charCodeAt = function (index) {
+    steps++
+    return charCodeAt.call(this, index)
+  }
+  try {
+    md.render(text, { labels, highlight: false })
+  } finally {
+    String.prototype.charCodeAt = charCodeAt
+  }
+  return steps
+}
+
+describe('an answer cannot', () => {
+  it('change the formulas of another', () => {
+    const before = renderMarkdown('$\\frac{1}{2}$', { labels })
+    renderMarkdown('$\\gdef\\frac#1#2{\\text{wrong}}$', { labels })
+    expect(renderMarkdown('$\\frac{1}{2}$', { labels })).toBe(before)
+  })
+
+  it('lose what is nested too deeply', () => {
+    for (const source of [`${'>'.repeat(300)} word`, `${'- '.repeat(300)}word`]) {
+      expect(dom(renderMarkdown(source, { labels })).textContent).toContain('word')
+    }
+  })
+
+  it('hide what changes the look of its code, and a copy still has it', () => {
+    const source = 'a\u202eb\u200bc\n'
+    const root = dom(renderMarkdown(`\`\`\`python\n${source}\`\`\`\n\n\`x\u2066y\``, { labels }))
+    const codes = [...root.querySelectorAll<HTMLElement>('.unseen')].map((one) => one.dataset.code)
+    expect(codes).toEqual(['U+202E', 'U+200B', 'U+2066'])
+    expect(root.querySelector('pre')!.textContent).toBe(source)
+  })
+
+  it('link into this page', () => {
+    const root = dom(renderMarkdown('[a](?worker=x) [b](#app) [c](//x) [d](x)', { labels }))
+    expect(root.querySelector('a')).toBeNull()
+    expect(root.textContent).toContain('[a](?worker=x)')
+  })
+
+  it('load a picture', () => {
+    const root = dom(
+      renderMarkdown('![](https://a.example/x.png "t") ![x](data:image/png;base64,iVBORw0KGgo=)', {
+        labels,
+      }),
+    )
+    expect(root.querySelector('a')!.textContent).toBe('https://a.example/x.png')
+    expect(root.querySelectorAll('a')).toHaveLength(1)
+  })
+})
