@@ -1,8 +1,7 @@
 /**
  * Calls of a worker and of the hub, by fetch. Knows paths, headers and errors; knows no state.
  */
-import { ApiError, BadStream, Unreachable } from './errors'
-import { isAbort, readEvents, toErrorBody } from './sse'
+import { ApiError, BadStream, Unreachable, isAbort, toErrorBody } from './errors'
 import { toHubWorkers, toInfo, toParams } from './shape'
 import type { GenerateBody, HubWorker, ParamsSchema, StreamEvent, WorkerInfo } from './wire'
 
@@ -28,6 +27,8 @@ export async function* generate(
   body: GenerateBody,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, void> {
+  const reading = loadReader()
+  reading.catch(() => undefined) // told below, unless the call itself fails
   const response = await call(`${target.url}/generate`, {
     method: 'POST',
     headers: {
@@ -42,7 +43,13 @@ export async function* generate(
   if (!kind.startsWith('text/event-stream') || !response.body) {
     throw new BadStream(`expected an event stream, got ${kind || 'nothing'}`)
   }
+  const { readEvents } = await reading
   yield* readEvents(response.body)
+}
+
+/** Fetches what reads a stream; not needed before the first prompt. */
+export function loadReader() {
+  return import('./sse')
 }
 
 /** The hub's workers, or null where the page's own origin is no hub. Raises Unreachable. */

@@ -4,6 +4,7 @@
  * ├─ ConnectionLost   the answer broke off on the way
  * └─ BadStream        the stream ended without `done` or `error`, or was not what it should be
  */
+import { allLegible, legible } from '../text/legible'
 import type { ErrorBody } from './wire'
 
 export class ApiError extends Error {
@@ -39,4 +40,18 @@ export class BadStream extends ApiError {
   constructor(message: string, code: 'stream_incomplete' | 'bad_stream' = 'bad_stream') {
     super({ message, code })
   }
+}
+
+export function isAbort(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
+  )
+}
+
+export function toErrorBody(body: unknown): ErrorBody {
+  if (typeof body === 'object' && body !== null && 'message' in body) {
+    const { message, ...rest } = allLegible(body)
+    return { ...rest, message: String(message) }
+  }
+  return { message: legible(typeof body === 'string' ? body : JSON.stringify(body)) }
 }

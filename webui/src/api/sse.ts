@@ -5,9 +5,9 @@
  * remainder and the decoder its half characters, so chunks may be cut at any byte.
  */
 import { createParser } from 'eventsource-parser'
-import { BadStream, ConnectionLost } from './errors'
-import { allLegible, legible } from '../text/legible'
-import type { ErrorBody, StreamEvent } from './wire'
+import { allLegible } from '../text/legible'
+import { BadStream, ConnectionLost, isAbort, toErrorBody } from './errors'
+import type { StreamEvent } from './wire'
 
 const KNOWN = new Set(['queued', 'start', 'delta', 'replace', 'done', 'error'])
 
@@ -53,12 +53,6 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>) {
   }
 }
 
-export function isAbort(error: unknown): boolean {
-  return (
-    typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
-  )
-}
-
 function toEvent(type: string, text: string): StreamEvent {
   let data: unknown
   try {
@@ -79,12 +73,4 @@ function toEvent(type: string, text: string): StreamEvent {
 function toSpoken(data: object): object {
   const texts = Object.entries(data).filter(([, text]) => typeof text === 'string')
   return { text: '', ...Object.fromEntries(texts) }
-}
-
-export function toErrorBody(body: unknown): ErrorBody {
-  if (typeof body === 'object' && body !== null && 'message' in body) {
-    const { message, ...rest } = allLegible(body)
-    return { ...rest, message: String(message) }
-  }
-  return { message: legible(typeof body === 'string' ? body : JSON.stringify(body)) }
 }

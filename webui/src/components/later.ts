@@ -4,6 +4,7 @@
  * click finds them there.
  */
 import { defineAsyncComponent } from 'vue'
+import { loadReader } from '../api/client'
 
 const parts = {
   sidebar: () => import('./layout/AppSidebar.vue'),
@@ -37,6 +38,7 @@ export const loadPanes = parts.panes
 export const loadShortcuts = parts.keys
 
 export function loadParts() {
+  void loadReader().catch(() => undefined)
   // What fails here fails again, and is reported, when it is needed.
   for (const load of Object.values(parts)) void load().catch(() => undefined)
 }
