@@ -27,9 +27,9 @@ def session(page: Page, name: str) -> Locator:
     return sessions(page).filter(has=page.get_by_text(name, exact=True))
 
 
-def choose(page: Page, session: Locator, action: str) -> None:
-    """Something in a session's menu, by keyboard only."""
-    session.get_by_role("button", name="Actions for the session").focus()
+def choose(page: Page, entry: Locator, action: str) -> None:
+    """Something in the menu of a session or preset, by keyboard only."""
+    entry.get_by_role("button", name="Actions for the").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("menu")).to_be_visible()
     page.get_by_role("menuitem", name=action, exact=True).focus()
@@ -151,7 +151,7 @@ def test_what_was_exported_comes_back_in_another_browser(
     other = new_context().new_page()
     other.goto(url)
     import_file(other, path)
-    expect(other.get_by_test_id("import-result")).to_have_text("Imported sessions: 2")
+    expect(other.get_by_test_id("import-result")).to_have_text("Imported: 2")
     import_file(other, path)
     expect(sessions(other)).to_have_count(4)
     session(other, "two").first.get_by_role("button").first.click()
@@ -164,12 +164,12 @@ def test_what_was_exported_comes_back_in_another_browser(
     assert zoo_page.complaints == []
 
 
-def menu_of_all(page: Page) -> None:
-    page.get_by_role("button", name="Export and import sessions").click()
+def menu_of_all(page: Page, what: str = "sessions") -> None:
+    page.get_by_role("button", name=f"Export and import {what}").click()
 
 
-def import_file(page: Page, path: Path) -> None:
-    menu_of_all(page)
+def import_file(page: Page, path: Path, what: str = "sessions") -> None:
+    menu_of_all(page, what)
     with page.expect_file_chooser() as waiting:
         page.get_by_role("menuitem", name="Import JSON").click()
     waiting.value.set_files(path)
@@ -231,3 +231,112 @@ def test_two_tabs_keep_each_their_own(zoo_page: ZooPage, start_zoo: Callable[...
     expect(prompts.last).to_contain_text("more of the first")
     # The first one's, the other's own, and the copy.
     expect(sessions(page)).to_have_count(3)
+
+
+def set_up(zoo: ZooPage) -> None:
+    """Two panes with settings and a system prompt of their own, in rows."""
+    for name in ("Fox", "Owl"):
+        expect(zoo.card(name)).to_have_attribute("data-state", "ready")
+    zoo.pane("Fox").set(repeat="3")
+    owl = zoo.pane("Owl").root
+    owl.get_by_test_id("settings-open").click()
+    owl.get_by_label("System prompt").fill("请简短回答 & be kind")
+    owl.get_by_test_id("settings-close").click()
+    zoo.page.get_by_role("button", name="Rows", exact=True).click()
+
+
+def expect_set_up(zoo: ZooPage) -> None:
+    expect(zoo.page.get_by_role("button", name="Rows", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    panes = zoo.page.get_by_test_id("pane")
+    expect(panes).to_have_count(2)
+    for pane, name in zip(panes.all(), ("Fox", "Owl"), strict=True):
+        expect(pane).to_have_attribute("aria-label", name)
+    owl = zoo.pane("Owl").root
+    owl.get_by_test_id("settings-open").click()
+    expect(owl.get_by_label("System prompt")).to_have_value("请简短回答 & be kind")
+    owl.get_by_test_id("settings-close").click()
+    fox = zoo.pane("Fox").root
+    fox.get_by_test_id("settings-open").click()
+    expect(fox.locator("[data-setting=repeat] input[type=number]")).to_have_value("3")
+    fox.get_by_test_id("settings-close").click()
+
+
+def test_presets(
+    zoo_page: ZooPage,
+    start_zoo: Callable[..., Hub],
+    static_page: str,
+    tmp_path: Path,
+    new_context: Callable[..., Any],
+) -> None:
+    page = zoo_page.page
+    page.goto(start_zoo("Fox", "Owl").url)
+    set_up(zoo_page)
+    page.get_by_test_id("save-preset").click()
+    expect(page.get_by_test_id("rename")).to_be_focused()
+    expect(page.get_by_test_id("rename")).to_have_value("Fox · Owl")
+    page.keyboard.type("Night")
+    page.keyboard.press("Enter")
+    preset = page.get_by_test_id("preset")
+    expect(preset).to_contain_text("Night")
+    assert zoo_page.serious_violations() == []
+
+    page.get_by_role("button", name="Columns", exact=True).click()
+    zoo_page.ask("hello")
+    zoo_page.pane("Fox").expect_status("done")
+    page.reload()
+    preset.get_by_role("button").first.click()
+    expect(page.get_by_test_id("turn")).to_have_count(0)
+    expect(sessions(page)).to_have_count(1)
+    expect_set_up(zoo_page)
+
+    choose(page, preset, "Delete")
+    expect(preset).to_have_count(0)
+    expect(page.get_by_test_id("undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(preset).to_have_count(1)
+
+    menu_of_all(page, "presets")
+    with page.expect_download() as waiting:
+        page.get_by_role("menuitem", name="Export all as JSON", exact=True).click()
+    path = tmp_path / "presets.json"
+    waiting.value.save_as(path)
+    # A page that knows no worker: the preset brings them.
+    other = ZooPage(new_context().new_page())
+    other.page.goto(static_page)
+    import_file(other.page, path, "presets")
+    other.page.get_by_test_id("preset").get_by_role("button").first.click()
+    expect(other.page.get_by_test_id("worker-card")).to_have_count(2)
+    for name in ("Fox", "Owl"):
+        expect(other.card(name)).to_be_visible()
+    expect(other.page.get_by_test_id("pane")).to_have_count(2)
+    assert zoo_page.complaints == []
+
+
+def test_a_link_opens_the_same_comparison(
+    zoo_page: ZooPage, start_zoo: Callable[..., Hub], new_context: Callable[..., Any]
+) -> None:
+    page = zoo_page.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(start_zoo("Fox", "Owl").url)
+    set_up(zoo_page)
+    page.get_by_label("Prompt", exact=True).fill("a=b & 你好")
+    page.get_by_test_id("copy-link").click()
+    expect(page.get_by_test_id("live")).to_contain_text("Copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+
+    other = ZooPage(new_context().new_page())
+    other.page.goto(link)
+    expect(other.page.get_by_label("Prompt", exact=True)).to_have_value("a=b & 你好")
+    for name in ("Fox", "Owl"):
+        expect(other.card(name)).to_have_attribute("data-state", "ready")
+    expect_set_up(other)
+    # Filled in, not sent.
+    expect(other.page.get_by_test_id("turn")).to_have_count(0)
+    assert "?" not in other.page.url
+    other.page.get_by_label("Prompt", exact=True).press("Enter")
+    for name in ("Fox", "Owl"):
+        other.pane(name).expect_status("done")
+    assert other.complaints == []
+    assert zoo_page.serious_violations() == []

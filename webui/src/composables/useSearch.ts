@@ -1,5 +1,6 @@
 /** Sessions that have all the words of a search, in their names at once and in their texts soon. */
 import { computed, ref, watch } from 'vue'
+import { searchSessions } from '../stores/search'
 import { useSession } from '../stores/session'
 
 const PAUSE_MS = 150
@@ -23,11 +24,14 @@ export function useSearch() {
 
     async function look() {
       if (!wanted.length) return
-      await session.search(wanted, (ids) => {
-        if (!stale) inTexts.value = new Set([...inTexts.value, ...ids])
-        return !stale
-      })
-      if (!stale) searching.value = false
+      try {
+        for await (const ids of searchSessions(wanted)) {
+          if (stale) return
+          inTexts.value = new Set([...inTexts.value, ...ids])
+        }
+      } finally {
+        if (!stale) searching.value = false
+      }
     }
   })
 

@@ -100,7 +100,7 @@ export function useSessions() {
     const failure = problem ?? session.storageError
     return failure
       ? { text: failure, failed: true }
-      : { text: t('sessions.imported', { count }), failed: false }
+      : { text: t('import.done', { count }), failed: false }
   }
 
   return { removed, startNew, open, remove, bringBack, save, load }

@@ -1,33 +1,13 @@
 /**
  * What the page shows first: the tab's session if there is one, else what the address asks for
- * (`?worker=URL&prompt=…`), else a pane for each of the first workers that turn up.
+ * (see stores/link.ts), else a pane for each of the first workers that turn up.
  */
 import { ref, watch } from 'vue'
-import { BadUrl, normalizeUrl } from '../api/url'
 import { useArena } from '../stores/arena'
 import { useSession } from '../stores/session'
 import { useWorkers, workerName } from '../stores/workers'
 
 const OPENED_BY_ITSELF = 4
-
-export interface Request {
-  workers: string[]
-  prompt: string
-}
-
-/** Reads the address; what is no worker's address is left out. */
-export function readRequest(search: string, host: string): Request {
-  const query = new URLSearchParams(search)
-  const workers = query.getAll('worker').flatMap((text) => {
-    try {
-      return [normalizeUrl(text, host)]
-    } catch (error) {
-      if (error instanceof BadUrl) return []
-      throw error
-    }
-  })
-  return { workers, prompt: query.get('prompt') ?? '' }
-}
 
 export function useStartup() {
   const arena = useArena()
@@ -37,16 +17,11 @@ export function useStartup() {
   const ready = ref(false)
 
   async function start(): Promise<void> {
-    const request = readRequest(location.search, location.hostname || '127.0.0.1')
+    const request = await readAddress()
     const restored = await session.restore()
-    prompt.value = request.prompt
-    if (request.workers.length) {
-      if (restored) await session.startNew()
-      arena.load([])
-      for (const url of request.workers) {
-        const worker = workers.find(url) ?? workers.add({ url })
-        arena.addPane({ workerUrl: url, workerName: workerName(worker) })
-      }
+    prompt.value = request?.prompt ?? ''
+    if (request?.panes.length) {
+      await request.show(request.panes, request.layout)
     } else if (!restored) openByThemselves()
     // The prompt is filled in, never sent: a link must not make a browser talk to workers.
     if (location.search) history.replaceState(null, '', location.pathname + location.hash)
@@ -74,4 +49,14 @@ export function useStartup() {
   }
 
   return { start, ready, prompt }
+}
+
+/** Most addresses ask for nothing, so what reads and opens one is not loaded with the page. */
+async function readAddress() {
+  if (!location.search) return null
+  const [{ readLink }, { useComparison }] = await Promise.all([
+    import('../stores/link'),
+    import('./useComparison'),
+  ])
+  return { ...readLink(location.search, location.hostname || '127.0.0.1'), ...useComparison() }
 }

@@ -8,7 +8,7 @@
 import { createStore, del, get, getMany, update } from 'idb-keyval'
 import type { UseStore } from 'idb-keyval'
 import type { StoredPane } from './arena'
-import { atRest, versionsOf } from './pane'
+import { atRest } from './pane'
 
 export interface SessionHead {
   id: string
@@ -29,7 +29,6 @@ export interface Session extends SessionHead {
 }
 
 const INDEX = 'index'
-const SEARCHED_AT_ONCE = 20
 const key = (id: string) => `session:${id}`
 let store: UseStore | null = null
 export const db = () => (store ??= createStore('chatzoo', 'sessions'))
@@ -88,33 +87,8 @@ export async function deleteSession(id: string): Promise<void> {
 
 export async function loadAllSessions(now: number): Promise<Session[]> {
   const heads = await listSessions()
-  const sessions = await stored(heads.map(({ id }) => id))
+  const sessions = await loadStored(heads.map(({ id }) => id))
   return sessions.map((session) => rested(session, heads, now))
-}
-
-/** The sessions that have all the words in their prompts and answers, some at a time. */
-export async function* searchSessions(words: string[]): AsyncGenerator<string[]> {
-  const ids = (await listSessions()).map(({ id }) => id)
-  for (let at = 0; at < ids.length; at += SEARCHED_AT_ONCE) {
-    const some = await stored(ids.slice(at, at + SEARCHED_AT_ONCE))
-    yield some
-      .filter((session) => {
-        const text = textOf(session)
-        return words.every((word) => text.includes(word))
-      })
-      .map(({ id }) => id)
-  }
-}
-
-/** Everything that a search looks at, in lower case. */
-export function textOf(session: Session): string {
-  const { title, name, paneNames, panes } = session
-  const turns = panes.flatMap((pane) => atRest(pane, 0).turns)
-  const said = turns.flatMap((turn) => [
-    turn.prompt,
-    ...versionsOf(turn).flatMap(({ text, reasoning }) => [text, reasoning]),
-  ])
-  return [title, name ?? '', ...paneNames, ...said].join('\n').toLowerCase()
 }
 
 export function headOf(session: Session): SessionHead {
@@ -132,7 +106,8 @@ export function titleOf(panes: StoredPane[]): string {
   return chars.length > 60 ? `${chars.slice(0, 59).join('')}…` : chars.join('')
 }
 
-async function stored(ids: string[]): Promise<Session[]> {
+/** As they were written; those that are gone are left out. */
+export async function loadStored(ids: string[]): Promise<Session[]> {
   const sessions = await getMany<Session | undefined>(ids.map(key), db())
   return sessions.filter((session) => session !== undefined)
 }

@@ -9,6 +9,8 @@ import { metricsOf, versionsOf } from './pane'
 import type { Answer, Failure } from './pane'
 
 export const FORMATS = ['json', 'jsonl', 'markdown', 'csv'] as const
+/** The same in every language. */
+export const FORMAT_NAMES = { json: 'JSON', jsonl: 'JSONL', markdown: 'Markdown', csv: 'CSV' }
 export type Format = (typeof FORMATS)[number]
 export const SESSIONS_FORMAT = 'chatzoo-sessions'
 

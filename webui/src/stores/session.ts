@@ -17,7 +17,6 @@ import {
   loadAllSessions,
   loadSession,
   saveSession,
-  searchSessions,
   stampOf,
   titleOf,
 } from './archive'
@@ -209,13 +208,6 @@ export const useSession = defineStore('session', () => {
     return found.filter(({ panes }) => panes.some(({ turns }) => turns.length))
   }
 
-  /** Tells the ids of the sessions that have all the words, some at a time; ends on false. */
-  async function search(words: string[], tell: (ids: string[]) => boolean): Promise<void> {
-    await guarded(async () => {
-      for await (const ids of searchSessions(words)) if (!tell(ids)) return
-    })
-  }
-
   async function guarded(work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -240,7 +232,6 @@ export const useSession = defineStore('session', () => {
     save,
     leave,
     take,
-    search,
   }
 })
 

@@ -14,7 +14,7 @@ it('reads references as the package does that it stands in for', () => {
 })
 
 it('is what the parser uses', () => {
-  expect(md.renderInline('&copy; &lt;b&gt; [x](/&auml;) &notit;')).toBe(
-    '© &lt;b&gt; <a href="/%C3%A4">x</a> &amp;notit;',
+  expect(md.renderInline('&copy; &lt;b&gt; [x](https://a.b/&auml;) &notit;')).toBe(
+    '© &lt;b&gt; <a href="https://a.b/%C3%A4">x</a> &amp;notit;',
   )
 })

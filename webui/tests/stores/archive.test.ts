@@ -7,11 +7,11 @@ import {
   loadAllSessions,
   loadSession,
   saveSession,
-  searchSessions,
   titleOf,
 } from '../../src/stores/archive'
 import type { Session } from '../../src/stores/archive'
 import type { PaneEvent } from '../../src/stores/pane'
+import { searchSessions } from '../../src/stores/search'
 import { pane, session as sessionOf } from './sample'
 
 const asked = { params: { seed: 1 }, system: 'be kind', at: 0 }

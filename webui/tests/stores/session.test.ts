@@ -139,13 +139,4 @@ describe('the list', () => {
     expect(session.heads[0]).toMatchObject({ id: a, name: 'Foxes', pinned: true })
     expect(await promptsOf(a)).toEqual(['a'])
   })
-
-  it('is searched as long as it is asked', async () => {
-    const { session, say } = openTab()
-    say('about wombats')
-    await session.save()
-    const found: string[] = []
-    await session.search(['wombats'], (ids) => found.push(...ids) > 0)
-    expect(found).toEqual([session.id])
-  })
 })
