@@ -10,6 +10,7 @@ const layers = {
   composables: ['components'],
   markdown: ['api', 'stores', 'composables', 'components', 'locales'],
   text: ['api', 'stores', 'composables', 'components', 'markdown', 'locales'],
+  difference: ['api', 'stores', 'composables', 'components', 'locales'],
 }
 
 const boundaries = Object.entries(layers).map(([layer, forbidden]) => ({
@@ -20,7 +21,7 @@ const boundaries = Object.entries(layers).map(([layer, forbidden]) => ({
       {
         patterns: [
           { group: forbidden.map((name) => `**/${name}/**`), message: `Not from ${layer}.` },
-          ...(['api', 'markdown', 'text'].includes(layer)
+          ...(['api', 'markdown', 'text', 'difference'].includes(layer)
             ? [{ group: ['vue', 'pinia'], message: `${layer} knows no Vue.` }]
             : []),
         ],

@@ -71,10 +71,14 @@ export async function removeHubWorker(base: string, id: string): Promise<void> {
 }
 
 async function getJson(url: string, apiKey?: string | null): Promise<unknown> {
-  const response = await call(url, { ...withTimeout(), headers: authorization(apiKey) })
+  return readJson(await call(url, { ...withTimeout(), headers: authorization(apiKey) }), url)
+}
+
+export async function readJson(response: Response, url: string): Promise<unknown> {
   try {
     return (await response.json()) as unknown
   } catch (error) {
+    if (isAbort(error)) throw error
     if (!(error instanceof SyntaxError)) throw new Unreachable(String(error))
     throw new ApiError({ message: `${url} answered, but not in JSON`, code: 'not_a_worker' })
   }
@@ -84,11 +88,11 @@ function withTimeout(): RequestInit {
   return { signal: AbortSignal.timeout(PATIENCE_MS), cache: 'no-store' }
 }
 
-function authorization(apiKey?: string | null): Record<string, string> {
+export function authorization(apiKey?: string | null): Record<string, string> {
   return apiKey ? { Authorization: `Bearer ${apiKey}` } : {}
 }
 
-async function call(url: string, init: RequestInit): Promise<Response> {
+export async function call(url: string, init: RequestInit): Promise<Response> {
   let response: Response
   try {
     response = await fetch(url, { credentials: 'same-origin', ...init })

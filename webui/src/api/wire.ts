@@ -14,6 +14,8 @@ export type Progress = Schemas['ProgressBody']
 export type Message = Schemas['ChatMessage']
 /** `params` and `system` may be left out. */
 export type GenerateBody = Schemas['GenerateRequest']
+export type PromptBody = Schemas['PromptRequest']
+export type PromptInfo = Schemas['PromptResponse']
 export type Usage = Schemas['UsageBody']
 export type Timings = Schemas['TimingsBody']
 /** As far as we rely on it: a proxy in between may send less than a worker does. */

@@ -20,16 +20,19 @@ const parts = {
   divider: () => import('./arena/PaneDivider.vue'),
   pager: () => import('./arena/PanePager.vue'),
   paneMenu: () => import('./arena/PaneMenu.vue'),
+  summary: () => import('./arena/SummaryBar.vue'),
+  difference: () => import('./chat/DiffDialog.vue'),
+  prompt: () => import('./chat/PromptDialog.vue'),
   workerDialog: () => import('./arena/WorkerDialog.vue'),
 }
 
 export const OpenDrawer = defineAsyncComponent(parts.drawer)
 export const AppSidebar = defineAsyncComponent(parts.sidebar)
 export const EmptyState = defineAsyncComponent(parts.empty)
+export const ChatPane = defineAsyncComponent(parts.pane)
 export const TurnView = defineAsyncComponent(parts.turn)
 export const CopyLink = defineAsyncComponent(parts.copyLink)
 export const SettingsPanel = defineAsyncComponent(parts.settings)
-export const ChatPane = defineAsyncComponent(parts.pane)
 export const PaneDivider = defineAsyncComponent(parts.divider)
 export const PaneMenu = defineAsyncComponent(parts.paneMenu)
 export const PanePager = defineAsyncComponent(parts.pager)
@@ -38,9 +41,15 @@ export const WorkerDialog = defineAsyncComponent(parts.workerDialog)
 
 export const loadPanes = parts.panes
 export const loadShortcuts = parts.keys
+export const SummaryBar = defineAsyncComponent(parts.summary)
+export const DiffDialog = defineAsyncComponent(parts.difference)
+export const PromptDialog = defineAsyncComponent(parts.prompt)
+
+/** Menus and buttons that copy whole conversations ask for it. */
+export const loadCopying = () => import('../composables/copyConversations')
 
 export function loadParts() {
   void loadReader().catch(() => undefined)
   // What fails here fails again, and is reported, when it is needed.
-  for (const load of Object.values(parts)) void load().catch(() => undefined)
+  for (const load of [...Object.values(parts), loadCopying]) void load().catch(() => undefined)
 }

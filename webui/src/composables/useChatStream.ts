@@ -158,7 +158,7 @@ const BY_PERSON = new Set<PaneEvent['type']>([
   'adopt',
 ])
 
-function toFailure(error: unknown): Failure {
+export function toFailure(error: unknown): Failure {
   if (!(error instanceof ApiError)) return { message: String(error), code: 'page_error' }
   const { message, type, param, code, status, retryAfter } = error
   return { message, type, param, code, status, retryAfter }

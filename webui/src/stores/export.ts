@@ -68,6 +68,7 @@ function toAnswer(answer: Answer) {
     model: answer.model,
     params: answer.params,
     system: answer.system,
+    after: answer.after ?? null,
     metrics: {
       queue_ms: queueMs,
       ttft_ms: ttftMs,

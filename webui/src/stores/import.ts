@@ -108,6 +108,8 @@ function answer(field: Field): Answer {
     error: field.at('error').maybe(failure),
     params: field.at('params').settings(),
     system: optionalText(field.at('system')),
+    after:
+      field.at('after').maybe((after) => after.list(10_000).map((at) => at.number())) ?? undefined,
     sentAt: field.at('sent_at').time(),
     firstAt: field.at('first_at').maybe((at) => at.time()),
     endedAt: field.at('ended_at').maybe((at) => at.time()),

@@ -29,6 +29,8 @@ export interface Answer {
   error: Failure | null
   params: ParamValues
   system: string | null
+  /** Which attempt at each turn before it was the one that it goes on from. */
+  after?: readonly number[]
   sentAt: number
   firstAt: number | null
   endedAt: number | null
@@ -89,16 +91,17 @@ export function reduce(pane: PaneState, event: PaneEvent): PaneState {
     case 'adopt':
       return without(pane, event.turns)
     case 'send':
-      return { ...pane, turns: [...pane.turns, newTurn(event.turnId, event)] }
+      return { ...pane, turns: [...pane.turns, newTurn(event.turnId, event, pane.turns)] }
     case 'edit': {
       const index = pane.turns.findIndex(({ id }) => id === event.turnId)
       if (index < 0) return pane
-      return without(pane, [...pane.turns.slice(0, index), newTurn(event.newId, event)])
+      const before = pane.turns.slice(0, index)
+      return without(pane, [...before, newTurn(event.newId, event, before)])
     }
     case 'resend':
       return withLast(pane, (turn) => ({
         ...turn,
-        answer: newAnswer(event),
+        answer: newAnswer(event, pane.turns.slice(0, -1)),
         earlier: [...turn.earlier, turn.answer, ...turn.later],
         later: [],
       }))
@@ -190,11 +193,11 @@ function step(answer: Answer, event: AnswerEvent): Answer {
   }
 }
 
-function newTurn(id: string, asked: Asked & { prompt: string }): Turn {
-  return { id, prompt: asked.prompt, answer: newAnswer(asked), earlier: [], later: [] }
+function newTurn(id: string, asked: Asked & { prompt: string }, before: readonly Turn[]): Turn {
+  return { id, prompt: asked.prompt, answer: newAnswer(asked, before), earlier: [], later: [] }
 }
 
-function newAnswer({ params, system, at }: Asked): Answer {
+function newAnswer({ params, system, at }: Asked, before: readonly Turn[]): Answer {
   return {
     status: 'waiting',
     text: '',
@@ -210,6 +213,7 @@ function newAnswer({ params, system, at }: Asked): Answer {
     error: null,
     params,
     system,
+    after: before.map(({ earlier }) => earlier.length),
     sentAt: at,
     firstAt: null,
     endedAt: null,
@@ -259,6 +263,15 @@ export function toMessages(pane: PaneState): Message[] {
     if (!open) messages.push({ role: 'assistant', content: turn.answer.text })
   })
   return messages
+}
+
+/** The conversation that an attempt at a turn was asked with, whatever is shown before it now. */
+export function askedWith(turns: readonly Turn[], index: number, answer: Answer): Message[] {
+  const shown = turns.slice(0, index).map((turn, at) => {
+    const then = versionsOf(turn)[answer.after?.[at] ?? turn.earlier.length]
+    return { ...turn, answer: then ?? turn.answer }
+  })
+  return [...toMessages({ turns: shown }), { role: 'user', content: turns[index]!.prompt }]
 }
 
 /** All attempts of a turn, in the order in which they were asked for. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { StreamEvent } from '../../src/api/wire'
 import {
+  askedWith,
   atRest,
   copied,
   emptyPane,
@@ -260,5 +261,38 @@ describe('atRest', () => {
     expect(isBusy(last(atRest(running, 9)))).toBe(false)
     const ended = run(send('q'), start, done())
     expect(atRest(ended, 9)).toEqual(ended)
+  })
+})
+
+describe('askedWith', () => {
+  const answered = (text: string) => [start, delta(text), done()]
+  const say = (content: string) => ({ role: 'assistant', content })
+  const ask = (content: string) => ({ role: 'user', content })
+
+  it('is the conversation before an answer, and its prompt', () => {
+    const { turns } = run(send('a'), ...answered('A'), send('b'), ...answered('B'))
+    expect(askedWith(turns, 0, turns[0]!.answer)).toEqual([ask('a')])
+    expect(askedWith(turns, 1, turns[1]!.answer)).toEqual([ask('a'), say('A'), ask('b')])
+  })
+
+  it('keeps the version that the answer went on from', () => {
+    const pane = run(
+      send('a'),
+      ...answered('A1'),
+      resend,
+      ...answered('A2'),
+      send('b'),
+      ...answered('B'),
+      { type: 'version', turnId: 'a', step: -1 },
+    )
+    expect(pane.turns[0]!.answer.text).toBe('A1')
+    expect(askedWith(pane.turns, 1, last(pane))).toEqual([ask('a'), say('A2'), ask('b')])
+    const old = { ...last(pane), after: undefined }
+    expect(askedWith(pane.turns, 1, old)).toEqual([ask('a'), say('A1'), ask('b')])
+  })
+
+  it('leaves out what had no answer', () => {
+    const { turns } = run(send('a'), fail('queue_full'), send('b'), ...answered('B'))
+    expect(askedWith(turns, 1, turns[1]!.answer)).toEqual([ask('b')])
   })
 })

@@ -1,0 +1,20 @@
+/** Conversations to the clipboard, as Markdown: one pane, or all of them. Loaded on demand. */
+import { useArena } from '../stores/arena'
+import type { Pane } from '../stores/arena'
+import { allMarkdown, paneMarkdown } from '../stores/transcript'
+import { useCopy } from './useCopy'
+import { useI18n } from './useI18n'
+import { usePaneName } from './usePaneName'
+
+export function copyConversation(pane: Pane): Promise<boolean> {
+  return useCopy().copy(paneMarkdown(transcriptOf(pane), useI18n().t('answer.you')))
+}
+
+export function copyConversations(title: string): Promise<boolean> {
+  const panes = useArena().panes.map(transcriptOf)
+  return useCopy().copy(allMarkdown(title, panes, useI18n().t('answer.you')))
+}
+
+function transcriptOf(pane: Pane) {
+  return { name: usePaneName()(pane), turns: useArena().stateNow(pane.id).turns }
+}
