@@ -1,6 +1,7 @@
 /** The difference of two texts, worked out in a worker of its own; the latest question counts. */
 import { onBeforeUnmount, ref, shallowRef, watch } from 'vue'
 import type { Difference } from '../difference/words'
+import workerUrl from '../difference/worker.ts?worker&url'
 
 export function useDifference(texts: () => readonly [string, string] | null) {
   const difference = shallowRef<Difference | null>(null)
@@ -19,7 +20,7 @@ export function useDifference(texts: () => readonly [string, string] | null) {
       const pair = texts()
       if (!pair) return
       state.value = 'working'
-      worker = new Worker(new URL('../difference/worker.ts', import.meta.url), { type: 'module' })
+      worker = new Worker(trusted(), { type: 'module' })
       worker.onmessage = ({ data }: MessageEvent<Difference | null>) => {
         difference.value = data
         state.value = data ? 'ready' : 'too-long'
@@ -36,4 +37,17 @@ export function useDifference(texts: () => readonly [string, string] | null) {
   onBeforeUnmount(end)
 
   return { difference, state }
+}
+
+/** The policy of the hub lets no script be loaded by an address that is a mere text. */
+const policy = (
+  globalThis as { trustedTypes?: { createPolicy(name: string, rules: object): Policy } }
+).trustedTypes?.createPolicy('chatzoo-worker', { createScriptURL: () => workerUrl })
+
+interface Policy {
+  createScriptURL(url: string): string
+}
+
+function trusted(): string {
+  return policy ? policy.createScriptURL(workerUrl) : workerUrl
 }
