@@ -40,8 +40,9 @@ class ZooPage:
         return Pane(self.page.get_by_role("region", name=name, exact=True))
 
     def ask(self, prompt: str) -> None:
-        """Write a prompt and send it to all panes with Enter."""
+        """Write a prompt and send it to all panes with Enter, as soon as there are any."""
         self.page.get_by_label("Prompt", exact=True).fill(prompt)
+        expect(self.page.get_by_test_id("send")).to_be_enabled()
         self.page.keyboard.press("Enter")
 
     def serious_violations(self) -> list[tuple[str, str]]:

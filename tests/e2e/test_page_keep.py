@@ -11,10 +11,22 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.browser import ZooPage
 from tests.server.hub.conftest import Hub
+from tests.support import eventually
 
 pytestmark = pytest.mark.browser
 
 ENDLESS = "5000"
+TITLES = """() => new Promise((resolve) => {
+  const opening = indexedDB.open('chatzoo')
+  opening.onsuccess = () => {
+    const asked = opening.result.transaction('sessions').objectStore('sessions').get('index')
+    asked.onsuccess = () => {
+      opening.result.close()
+      resolve((asked.result ?? []).map(({ title }) => title))
+    }
+  }
+})"""
+"""The titles of the sessions that the browser keeps."""
 WORDS = "The quick brown fox jumps over the lazy dog. " * 10
 
 
@@ -205,6 +217,7 @@ def test_two_tabs_keep_each_their_own(zoo_page: ZooPage, start_zoo: Callable[...
     zoo_page.pane("Fox").set(rate="50", repeat=ENDLESS)
     zoo_page.ask(WORDS)
     zoo_page.pane("Fox").expect_text()
+    eventually(lambda: page.evaluate(TITLES) == [WORDS[:59] + "…"], "the first tab's session kept")
 
     other = ZooPage(page.context.new_page())
     other.page.goto(url)

@@ -63,6 +63,7 @@ def test_every_shortcut_does_what_the_list_says(zoo_page: ZooPage, start_zoo: St
     page.keyboard.press("?")
     dialog = page.get_by_test_id("shortcuts")
     rows = dialog.locator("[data-shortcut]")
+    expect(rows).not_to_have_count(0)
     listed: dict[str, list[str]] = rows.evaluate_all(
         """rows => Object.fromEntries(rows.map((row) => [
           row.dataset.shortcut,

@@ -11,24 +11,39 @@ const NEAR_PX = 40
 
 export function useAutoScroll(box: Ref<HTMLElement | null>, text: Ref<HTMLElement | null>) {
   const atEnd = ref(true)
+  /** Where the end was when the text was last followed. */
+  let placed = 0
+
+  const isNear = ({ scrollHeight, scrollTop, clientHeight }: HTMLElement) =>
+    scrollHeight - scrollTop - clientHeight < NEAR_PX
 
   function look() {
     const element = box.value
     if (!element) return
-    atEnd.value = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PX
+    atEnd.value = isNear(element)
+    if (atEnd.value) placed = element.scrollTop
   }
 
   function toEnd() {
     const element = box.value
     if (!element) return
     element.scrollTop = element.scrollHeight
+    placed = element.scrollTop
     atEnd.value = true
+  }
+
+  /** A reader who has just gone up is not pulled back, though nobody heard of it yet. */
+  function follow() {
+    const element = box.value
+    if (!element || !atEnd.value) return
+    if (element.scrollTop < placed - 1 && !isNear(element)) atEnd.value = false
+    else toEnd()
   }
 
   // A pane that gets smaller or larger (layout, phone keyboard) stays at its end, too.
   let observer: ResizeObserver | null = null
   onMounted(() => {
-    observer = new ResizeObserver(() => atEnd.value && toEnd())
+    observer = new ResizeObserver(follow)
     if (box.value) observer.observe(box.value)
     watch(
       text,
