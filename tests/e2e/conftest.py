@@ -1,9 +1,10 @@
 """Debian's Chromium for Playwright, and the page as a person uses it."""
 
+import functools
+import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -63,22 +64,63 @@ def browser_context_args() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def start_zoo(tmp_path: Path) -> Iterator[Callable[..., Hub]]:
-    """Starts a hub, given names of echo workers or whole entries; waits until all are ready."""
-    built_page()
-    hubs: list[Hub] = []
+class Hubs:
+    """The hubs that run, each in a folder of its own."""
 
-    def start(*workers: str | dict[str, Any]) -> Hub:
-        hub = Hub(tmp_path, [echo(w) if isinstance(w, str) else w for w in workers])
-        hubs.append(hub)
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._running: dict[str, Hub] = {}
+
+    def start(self, workers: list[dict[str, Any]]) -> Hub:
+        hub = Hub(self._factory.mktemp("zoo"), workers)
+        self._running[hub.url] = hub
         eventually(hub.all_ready, "ready workers", 120)
         return hub
 
+    def end(self, urls: Iterable[str] | None = None) -> None:
+        hubs = [self._running.pop(url) for url in list(urls or self._running)]
+        for hub in hubs:
+            hub.process.terminate()
+        for hub in hubs:
+            hub.wait()
+
+
+@pytest.fixture(scope="session")
+def hubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hubs]:
+    """Starts hubs and ends them."""
+    hubs = Hubs(tmp_path_factory)
+    yield hubs
+    hubs.end()
+
+
+@pytest.fixture(scope="session")
+def shared_zoo(hubs: Hubs) -> Callable[[str], Hub]:
+    """The one hub with these workers, given as JSON."""
+    return functools.cache(lambda workers: hubs.start(json.loads(workers)))
+
+
+@pytest.fixture
+def start_zoo(hubs: Hubs, shared_zoo: Callable[[str], Hub]) -> Iterator[Callable[..., Hub]]:
+    """A hub, given names of echo workers or whole entries, when all its workers are ready.
+
+    Workers keep nothing of a conversation, and the page keeps all in its browser profile: tests
+    that ask for the same workers get the same hub. `alone=True` gives one that ends with the test,
+    for workers that are harmed or take much memory.
+    """
+    built_page()
+    own: list[str] = []
+
+    def start(*workers: str | dict[str, Any], alone: bool = False) -> Hub:
+        entries = [echo(worker) if isinstance(worker, str) else worker for worker in workers]
+        if not alone:
+            return shared_zoo(json.dumps(entries))
+        hub = hubs.start(entries)
+        own.append(hub.url)
+        return hub
+
     yield start
-    for hub in hubs:
-        hub.process.terminate()
-        hub.wait()
+    if own:
+        hubs.end(own)
 
 
 @pytest.fixture
@@ -89,7 +131,7 @@ def static_page() -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             """Not into the test's output."""
 
-    handler = partial(Quiet, directory=str(built_page()))
+    handler = functools.partial(Quiet, directory=str(built_page()))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

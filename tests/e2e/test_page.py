@@ -92,7 +92,7 @@ def test_compare_two_workers(zoo_page: ZooPage, start_zoo: Callable[..., Hub]) -
 def test_a_killed_worker_costs_its_own_answer_only(
     zoo_page: ZooPage, start_zoo: Callable[..., Hub]
 ) -> None:
-    hub = start_zoo("Fox", "Owl")
+    hub = start_zoo("Fox", "Owl", alone=True)
     zoo_page.page.goto(hub.url)
     fox, owl = zoo_page.pane("Fox"), zoo_page.pane("Owl")
     fox.set(rate="100", repeat="3")
@@ -135,11 +135,11 @@ def test_compare_three_forms_of_a_real_model(
     }
     names = list(models)
     workers = [{"name": name, "pretrained-path": model} for name, model in models.items()]
-    hub = start_zoo(*workers)
+    hub = start_zoo(*workers, alone=True)
     zoo_page.page.goto(hub.url)
     panes = [zoo_page.pane(name) for name in names]
     for pane in panes:
-        pane.set(temperature="0", max_new_tokens="96")
+        pane.set(temperature="0", max_new_tokens="48")
     zoo_page.ask("Name three animals of the savanna.")
     for pane in panes:
         pane.expect_status("done", 120)

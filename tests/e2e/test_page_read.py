@@ -113,7 +113,8 @@ def test_a_mark_waits_until_all_have_ended(
 def test_the_exact_prompt_of_a_model(zoo_page: ZooPage, start_zoo: Callable[..., Hub]) -> None:
     page = zoo_page.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(start_zoo({"name": "Smol", "pretrained-path": "builtin:smollm2"}).url)
+    model = {"name": "Smol", "pretrained-path": "builtin:smollm2"}
+    page.goto(start_zoo(model, alone=True).url)
     smol = zoo_page.pane("Smol")
     smol.set(max_new_tokens="4", temperature="0")
     write_system(smol, "Be brief.")
@@ -214,8 +215,8 @@ def test_figures_of_all_panes(zoo_page: ZooPage, start_zoo: Callable[..., Hub]) 
     page = zoo_page.page
     page.goto(start_zoo("Fox", "Owl", "Cat").url)
     fox, owl, cat = (zoo_page.pane(name) for name in ("Fox", "Owl", "Cat"))
-    fox.set(rate="15")
-    owl.set(rate="10")
+    fox.set(rate="4")
+    owl.set(rate="3")
     cat.set(rate="50", max_new_tokens="2")
     zoo_page.ask("one two three four five six")
     for pane in (fox, owl, cat):

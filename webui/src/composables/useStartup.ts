@@ -19,7 +19,8 @@ export function useStartup() {
   async function start(): Promise<void> {
     const request = await readAddress()
     const restored = await session.restore()
-    prompt.value = request?.prompt ?? ''
+    // Whoever has begun to write keeps that.
+    prompt.value ||= request?.prompt ?? ''
     if (request?.panes.length) {
       await request.show(request.panes, request.layout)
     } else if (!restored) openByThemselves()

@@ -13,7 +13,9 @@ export function useSyncScroll(root: Ref<HTMLElement | null>, enabled: () => bool
 
   function follow(event: Event) {
     if (!enabled() || event.target !== leader || !leader) return
-    const share = leader.scrollTop / Math.max(1, leader.scrollHeight - leader.clientHeight)
+    const range = leader.scrollHeight - leader.clientHeight
+    // Browsers round the place, and so the end; a place just before it would end the following.
+    const share = range - leader.scrollTop < 2 ? 1 : leader.scrollTop / range
     for (const body of root.value?.querySelectorAll(BODY) ?? []) {
       if (body !== leader) body.scrollTop = share * (body.scrollHeight - body.clientHeight)
     }
