@@ -40,8 +40,6 @@ class Form:
     name: str
     flags: tuple[str, ...]
     files: tuple[Path, ...]
-    scores: bool = True
-    """Whether it can score a prompt."""
 
 
 def forms(gptq: Path | None) -> list[Form]:
@@ -64,7 +62,7 @@ def forms(gptq: Path | None) -> list[Form]:
         found.append(Form("GPTQ, 4 bits", flags, files))
         found.append(Form("GPTQ, float32", (*flags, "--dtype", "float32"), files))
     gguf = ("--pretrained-path", f"{MODEL}-gguf")
-    return [*found, Form("GGUF Q4_1, llama.cpp", gguf, (packed,), scores=False)]
+    return [*found, Form("GGUF Q4_1, llama.cpp", gguf, (packed,))]
 
 
 def judged_text() -> str:
@@ -100,8 +98,8 @@ def measure(form: Form, ids: Sequence[int], options: argparse.Namespace) -> list
                 found.append(side.answer(prompts, options.tokens).rate)
         info = httpx.get(f"{worker.url}/info").raise_for_status().json()
         resident = psutil.Process(worker.process.pid).memory_info().rss
-        score = f"{perplexity(worker.url, ids):.3f}" if form.scores else "–"
-    print(f"{form.name}: {rates}, perplexity {score}", flush=True)
+        score = perplexity(worker.url, ids)
+    print(f"{form.name}: {rates}, perplexity {score:.3f}", flush=True)
     weights = info["memory"]["weights"]
     return [
         form.name,
@@ -112,7 +110,7 @@ def measure(form: Form, ids: Sequence[int], options: argparse.Namespace) -> list
         f"{ready:.0f}",
         f"{statistics.median(rates[1]):.1f}",
         f"{statistics.median(rates[4]):.1f}",
-        score,
+        f"{score:.3f}",
     ]
 
 

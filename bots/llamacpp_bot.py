@@ -4,23 +4,27 @@ The binding embeds llama.cpp's own server. Answers come from it by callbacks; te
 tokens, for which it has no function, by HTTP over a Unix socket in a folder that only this user
 can open. No network port is opened.
 
-What llama.cpp does not give: log-probabilities of the prompt, and those of a token that ends
-inside a character (a character of several tokens has one entry, its last token's).
+llama.cpp does not score prompts. It is asked for each token after those before it, which it still
+has in its cache: exact, but a pass for each token. What it does not give at all is the
+log-probability of a new token that ends inside a character (a character of several tokens has one
+entry, its last token's).
 """
 
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
 from bots import builtin, llamacpp_setup
 from bots.chatbot import BotInfo, ChatBot, Inputs
 from bots.errors import BotError, InvalidRequest, LoadError
-from bots.events import Message, Step, Usage
+from bots.events import Message, Step, TokenLogprob, Usage
 from bots.gguf_header import read_header
 from bots.llamacpp_socket import SOCKET, ask, private_folder
-from bots.llamacpp_wire import ChunkReader, error_of, request_of
+from bots.llamacpp_wire import ChunkReader, error_of, request_of, score_request, scored_of
 from bots.memory import peak_resident
 from bots.pause import Mailbox, Pause
 from bots.sampling import SamplingSettings
@@ -147,8 +151,10 @@ class LlamaCppChatBot(ChatBot):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
-        text = self._ask("POST", "/detokenize", {"tokens": list(token_ids)})["content"]
-        return Inputs(text, list(token_ids))
+        return Inputs(self._text_of(token_ids), list(token_ids))
+
+    def _text_of(self, ids: Sequence[int]) -> str:
+        return str(self._ask("POST", "/detokenize", {"tokens": list(ids)})["content"])
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         status, answer = self._send(method, path, body)
@@ -172,6 +178,10 @@ class LlamaCppChatBot(ChatBot):
         """
         assert isinstance(settings, SamplingSettings)
         assert inputs.token_ids is not None
+        if settings.prompt_logprobs is not None:
+            scores = self._scores(inputs.token_ids, settings.prompt_logprobs)
+            taken = takewhile(lambda _: not (stop.is_set() or self._closing.is_set()), scores)
+            yield Step(prompt_logprobs=tuple(taken))
         if settings.max_new_tokens == 0:  # llama.cpp would make one
             yield Step(finish_reason="length", usage=Usage(len(inputs.token_ids), 0))
             return
@@ -209,6 +219,24 @@ class LlamaCppChatBot(ChatBot):
                 thread.join()
         if not reader.finished and not stop.is_set():
             raise BotError("llama.cpp ended the answer without saying why. Its log may tell.")
+
+    def _scores(self, ids: Sequence[int], top: int) -> Iterator[TokenLogprob]:
+        """Of each token of a prompt, with `top` candidates."""
+        yield TokenLogprob(ids[0], self._text_of(ids[:1]), None)
+        for at, own in enumerate(ids[1:], 1):
+            asked = score_request(ids[:at], own, top)
+            found = scored_of(self._ask("POST", "/completion", asked), own, top)
+            if found is None:
+                # Chosen in its place, a whole character shows all candidates, and so this one.
+                asked = score_request(ids[:at], self._whole_character, self._header.vocabulary or 0)
+                found = scored_of(self._ask("POST", "/completion", asked), own, top)
+            if found is None:
+                raise BotError(f"llama.cpp gave no log-probability of token {own} of the prompt.")
+            yield found
+
+    @cached_property
+    def _whole_character(self) -> int:
+        return self._ids_of(".")[-1]
 
     def _ids_of(self, text: str, *, added: bool = False, special: bool = False) -> list[int]:
         """A text's ids, with `added` tokens around it; `special` ones are known by their names."""

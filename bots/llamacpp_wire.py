@@ -58,6 +58,34 @@ def request_of(
     return ask
 
 
+def score_request(before: Sequence[int], choice: int, candidates: int) -> dict[str, Any]:
+    """The request, in llama.cpp's own form, for the most probable tokens after others.
+
+    `choice` is the only token that can be chosen, and so the one whose log-probability comes in
+    any case: they are taken before the choice and know nothing of it.
+    """
+    return _GREEDY | {
+        "prompt": list(before),
+        "n_predict": 1,
+        "n_probs": max(candidates, 1),
+        "logit_bias": [[choice, 1e9]],
+        "temperature": 0,
+        "cache_prompt": True,
+    }
+
+
+def scored_of(answer: dict[str, Any], token_id: int, top: int) -> TokenLogprob | None:
+    """A token's score, and the `top` candidates, in the answer to a `score_request`.
+
+    None where it is not there: llama.cpp is silent about a choice that ends inside a character.
+    """
+    for found in answer.get("completion_probabilities", ()):
+        for entry in (found, *found["top_logprobs"]):
+            if entry["id"] == token_id:
+                return _scored(entry, found["top_logprobs"][:top])
+    return None
+
+
 class ChunkReader:
     """The chunks of one answer, one after the other, as steps.
 
@@ -100,16 +128,7 @@ class ChunkReader:
         if self._top is None or not found:
             return ()
         return tuple(
-            TokenLogprob(
-                entry["id"],
-                entry["token"],
-                entry["logprob"],
-                tuple(
-                    TopLogprob(one["id"], one["token"], one["logprob"])
-                    for one in entry["top_logprobs"][: self._top]
-                ),
-            )
-            for entry in found["content"]
+            _scored(entry, entry["top_logprobs"][: self._top]) for entry in found["content"]
         )
 
     def _reason(self, given: str | None) -> FinishReason | None:
@@ -117,6 +136,11 @@ class ChunkReader:
             return None
         self.finished = True
         return "length" if given == "length" else "stop"
+
+
+def _scored(entry: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> TokenLogprob:
+    top = tuple(TopLogprob(one["id"], one["token"], one["logprob"]) for one in candidates)
+    return TokenLogprob(entry["id"], entry["token"], entry["logprob"], top)
 
 
 def _usage(given: dict[str, Any] | None) -> Usage | None:

@@ -73,6 +73,14 @@ class SamplingSettings(BotSettings):
         ge=0,
         le=20,
     )
+    prompt_logprobs: int | None = control(
+        None,
+        "hidden",
+        "Prompt log-probabilities",
+        "Score the prompt's own tokens, with this many candidates each.",
+        ge=0,
+        le=20,
+    )
     ignore_eos: bool = control(
         False, "hidden", "Ignore end", "Go on after the model ends its answer."
     )

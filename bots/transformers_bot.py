@@ -67,14 +67,6 @@ class TransformersSettings(SamplingSettings):
         le=16,
         step=1,
     )
-    prompt_logprobs: int | None = control(
-        None,
-        "hidden",
-        "Prompt log-probabilities",
-        "Score the prompt's own tokens, with this many candidates each.",
-        ge=0,
-        le=20,
-    )
     stop_token_ids: tuple[int, ...] = control(
         (), "hidden", "Stop tokens", "Token ids that end the answer; the model sets them."
     )

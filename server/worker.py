@@ -183,9 +183,9 @@ class Worker:
     def params_schema(self) -> dict[str, Any]:
         """JSON schema of the settings, with this worker's limit on new tokens."""
         schema = self.bot.Settings.model_json_schema()
-        field = schema["properties"]["max_new_tokens"]
-        field["maximum"] = min(field["maximum"], self.config.max_new_tokens)
-        field["default"] = min(field["default"], self.config.max_new_tokens)
+        field, most = schema["properties"]["max_new_tokens"], self.config.max_new_tokens
+        field["maximum"] = min(field.get("maximum", most), most)
+        field["default"] = min(field["default"], most)
         return schema
 
     @property

@@ -13,7 +13,7 @@ import pytest
 
 from bots import choose_bot
 from bots.errors import BotError, ContextLengthExceeded, InvalidRequest, LoadError
-from bots.events import Delta, Done, Event, Message, Start
+from bots.events import Delta, Done, Event, Message, PromptScored, Start
 from bots.llamacpp_bot import LlamaCppChatBot
 from bots.llamacpp_socket import private_folder, remove_leftovers
 from bots.pause import Pause
@@ -376,6 +376,48 @@ def test_a_stop_text_ends_the_answer_and_frees_the_slot(bot: LlamaCppChatBot) ->
     assert answer(iter(events)) == whole.partition(word)[0]
     assert isinstance(events[-1], Done)
     assert events[-1].finish_reason == "stop"
+    assert soon_idle(bot)
+
+
+@pytest.mark.model
+def test_a_prompt_is_scored_as_an_answer_is(bot: LlamaCppChatBot) -> None:
+    """An answer's log-probabilities are those of its tokens where they are the prompt."""
+    settings = Settings(temperature=0, max_new_tokens=12, logprobs=2, ignore_eos=True)
+    begin = bot.prepare_text("Hello, my name is", settings)
+    new = [one for event in bot.run(begin) if isinstance(event, Delta) for one in event.logprobs]
+    ids = [*(begin.inputs.token_ids or ()), *(one.token_id for one in new)]
+    events = list(bot.run(bot.prepare_text(ids, Settings(max_new_tokens=0, prompt_logprobs=2))))
+    (scored,) = (event.logprobs for event in events if isinstance(event, PromptScored))
+    assert [one.token_id for one in scored] == ids
+    assert scored[0].logprob is None
+    for before, after in zip(new, scored[-len(new) :], strict=True):
+        assert after.logprob == pytest.approx(before.logprob, abs=0.05)
+        assert after.top[0].token_id == before.token_id
+        assert len(after.top) == 2
+    assert isinstance(events[-1], Done)
+    assert (events[-1].finish_reason, events[-1].usage.completion_tokens) == ("length", 0)
+
+
+@pytest.mark.model
+def test_tokens_that_end_inside_a_character_are_scored(bot: LlamaCppChatBot) -> None:
+    """The model's tokenizer has no whole token for most Chinese characters."""
+    prepared = bot.prepare_text("狐狸", Settings(max_new_tokens=0, prompt_logprobs=0))
+    ids = prepared.inputs.token_ids or ()
+    assert len(ids) > 2
+    (scored,) = (e.logprobs for e in bot.run(prepared) if isinstance(e, PromptScored))
+    assert [one.token_id for one in scored] == list(ids)
+    assert all(one.logprob is not None and -40 < one.logprob < 0 for one in scored[1:])
+    assert all(one.top == () for one in scored)
+
+
+@pytest.mark.model
+def test_a_stop_ends_the_scoring(bot: LlamaCppChatBot) -> None:
+    """At the next token; a long prompt would take a minute."""
+    prepared = bot.prepare_text(LONG, Settings(max_new_tokens=0, prompt_logprobs=0))
+    stop = threading.Event()
+    stop.set()
+    events = list(bot.run(prepared, stop))
+    assert not [one for one in events if isinstance(one, PromptScored) and len(one.logprobs) > 1]
     assert soon_idle(bot)
 
 

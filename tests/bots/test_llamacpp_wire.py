@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
-from bots.events import Usage
-from bots.llamacpp_wire import ChunkReader, error_of, request_of
+from bots.events import TokenLogprob, TopLogprob, Usage
+from bots.llamacpp_wire import ChunkReader, error_of, request_of, score_request, scored_of
 from bots.sampling import SamplingSettings
 
 
@@ -37,7 +37,7 @@ def test_every_setting_reaches_llama_cpp() -> None:
         "ignore_eos": True,
         "max_new_tokens": 9,
     }
-    assert set(values) | {"stop"} == set(SamplingSettings.model_fields)
+    assert set(values) | {"stop", "prompt_logprobs"} == set(SamplingSettings.model_fields)
     ask = request_of([1, 2], SamplingSettings(**values), 1000)
     renamed = {"max_new_tokens": "max_tokens", "repetition_penalty": "repeat_penalty"}
     assert {name: ask[renamed.get(name, name)] for name in values} == values
@@ -121,3 +121,17 @@ def test_errors_keep_their_meaning() -> None:
     assert type(error_of({"type": "server_error", "message": "x"})) is BotError
     with pytest.raises(BotError, match="x"):
         ChunkReader(no_tokens).step({"error": {"message": "x"}})
+
+
+def test_a_tokens_score_is_found_whoever_was_chosen() -> None:
+    """The choice has its own, the others theirs; nobody's is made up."""
+    ask = score_request((1, 2), 7, 0)
+    assert (ask["prompt"], ask["n_probs"], ask["logit_bias"][0][0]) == ([1, 2], 1, 7)
+    top = [{"id": 5, "token": "a", "logprob": -0.5}, {"id": 6, "token": "b", "logprob": -1.5}]
+    own = {"id": 7, "token": "c", "logprob": -9.0, "top_logprobs": top}
+    answer = {"completion_probabilities": [own]}
+    found = scored_of(answer, 7, 1)
+    assert found == TokenLogprob(7, "c", -9.0, (TopLogprob(5, "a", -0.5),))
+    assert scored_of(answer, 6, 0) == TokenLogprob(6, "b", -1.5)
+    assert scored_of(answer, 8, 1) is None
+    assert scored_of({"content": "\ufffd"}, 7, 1) is None

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from bots.chatbot import ChatBot, Inputs
 from bots.events import Message, Step
-from bots.settings import BotSettings
+from bots.settings import BotSettings, control
 from tests.server.conftest import MakeClient
 
 
@@ -192,6 +192,17 @@ def test_limits_are_the_worker_s(make_client: MakeClient) -> None:
     assert (short["text"], short["finish_reason"]) == ("a b c", "length")
     field = client.get("/params").json()["properties"]["max_new_tokens"]
     assert (field["maximum"], field["default"]) == (3, 3)
+
+
+def test_a_bot_without_a_longest_answer_has_the_worker_s(make_client: MakeClient) -> None:
+    class Unbounded(Rethinking):
+        class Settings(BotSettings):
+            max_new_tokens: int = control(64, "number", "Max new tokens", "", ge=1)
+
+    reply = make_client(Unbounded(), max_new_tokens=40).get("/params")
+    assert reply.status_code == 200
+    field = reply.json()["properties"]["max_new_tokens"]
+    assert (field["maximum"], field["default"]) == (40, 40)
 
 
 def test_a_body_without_announced_length_is_bounded_too(make_client: MakeClient) -> None:
