@@ -7,9 +7,8 @@ from pathlib import Path
 from tests.e2e.conftest import built_page
 
 KB = 1000
-# The aims are 60 and 250 kB; what is above them is to be taken off again, not to grow.
-BEFORE_THE_FIRST_MESSAGE = 61.5 * KB
-IN_ALL = 269 * KB
+BEFORE_THE_FIRST_MESSAGE = 60 * KB
+IN_ALL = 250 * KB
 WITH_THE_PAGE = re.compile(r'(?:src|href)="\./(assets/[^"]+)"')
 
 

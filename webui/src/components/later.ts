@@ -1,55 +1,22 @@
 /**
- * Parts that are not among what the page loads at once: they stand beside the panes, or nobody
- * sees them before a click or a first prompt. They are fetched when the page is shown, so that a
- * click finds them there.
+ * Parts that are not among what the page loads at once: they stand beside the prompt, or nobody
+ * sees them before a click. They come in one file, which is fetched when the page is shown.
  */
 import { defineAsyncComponent } from 'vue'
-import { loadReader } from '../api/client'
+import type { Component } from 'vue'
 
-const parts = {
-  sidebar: () => import('./layout/AppSidebar.vue'),
-  empty: () => import('./arena/EmptyState.vue'),
-  pane: () => import('./arena/ChatPane.vue'),
-  turn: () => import('./chat/TurnView.vue'),
-  drawer: () => import('./layout/OpenDrawer.vue'),
-  copyLink: () => import('./layout/CopyLink.vue'),
-  settings: () => import('./settings/SettingsPanel.vue'),
-  shortcuts: () => import('./layout/ShortcutsDialog.vue'),
-  keys: () => import('../composables/useShortcuts'),
-  panes: () => import('../composables/usePanes'),
-  divider: () => import('./arena/PaneDivider.vue'),
-  pager: () => import('./arena/PanePager.vue'),
-  paneMenu: () => import('./arena/PaneMenu.vue'),
-  summary: () => import('./arena/SummaryBar.vue'),
-  difference: () => import('./chat/DiffDialog.vue'),
-  prompt: () => import('./chat/PromptDialog.vue'),
-  workerDialog: () => import('./arena/WorkerDialog.vue'),
-}
+type Parts = typeof import('./parts')
 
-export const OpenDrawer = defineAsyncComponent(parts.drawer)
-export const AppSidebar = defineAsyncComponent(parts.sidebar)
-export const EmptyState = defineAsyncComponent(parts.empty)
-export const ChatPane = defineAsyncComponent(parts.pane)
-export const TurnView = defineAsyncComponent(parts.turn)
-export const CopyLink = defineAsyncComponent(parts.copyLink)
-export const SettingsPanel = defineAsyncComponent(parts.settings)
-export const PaneDivider = defineAsyncComponent(parts.divider)
-export const PaneMenu = defineAsyncComponent(parts.paneMenu)
-export const PanePager = defineAsyncComponent(parts.pager)
-export const ShortcutsDialog = defineAsyncComponent(parts.shortcuts)
-export const WorkerDialog = defineAsyncComponent(parts.workerDialog)
+export const loadParts = () => import('./parts')
 
-export const loadPanes = parts.panes
-export const loadShortcuts = parts.keys
-export const SummaryBar = defineAsyncComponent(parts.summary)
-export const DiffDialog = defineAsyncComponent(parts.difference)
-export const PromptDialog = defineAsyncComponent(parts.prompt)
+export const AppSidebar = later((parts) => parts.AppSidebar)
+export const CopyLink = later((parts) => parts.CopyLink)
+export const EmptyState = later((parts) => parts.EmptyState)
+export const OpenDrawer = later((parts) => parts.OpenDrawer)
+export const PaneGrid = later((parts) => parts.PaneGrid)
+export const ShortcutsDialog = later((parts) => parts.ShortcutsDialog)
+export const SummaryBar = later((parts) => parts.SummaryBar)
 
-/** Menus and buttons that copy whole conversations ask for it. */
-export const loadCopying = () => import('../composables/copyConversations')
-
-export function loadParts() {
-  void loadReader().catch(() => undefined)
-  // What fails here fails again, and is reported, when it is needed.
-  for (const load of [...Object.values(parts), loadCopying]) void load().catch(() => undefined)
+function later<Part extends Component>(pick: (parts: Parts) => Part): Part {
+  return defineAsyncComponent(async () => pick(await loadParts())) as Part
 }

@@ -1,0 +1,10 @@
+/** The file that is fetched once the page is shown; see later.ts. */
+export { copyConversations } from '../composables/copyConversations'
+export { startShortcuts } from '../composables/useShortcuts'
+export { default as EmptyState } from './arena/EmptyState.vue'
+export { default as PaneGrid } from './arena/PaneGrid.vue'
+export { default as SummaryBar } from './arena/SummaryBar.vue'
+export { default as AppSidebar } from './layout/AppSidebar.vue'
+export { default as CopyLink } from './layout/CopyLink.vue'
+export { default as OpenDrawer } from './layout/OpenDrawer.vue'
+export { default as ShortcutsDialog } from './layout/ShortcutsDialog.vue'
