@@ -85,17 +85,28 @@ function formula(source: string, displayMode: boolean): string {
     const html = renderToString(source, {
       displayMode,
       throwOnError: false,
+      // Its MathML beside it, unseen, would double what is parsed, sanitised and laid out.
+      output: 'html',
       trust: false,
       strict: 'ignore',
       maxSize: LARGEST,
       // New for each, or a macro of one answer would change the formulas of all others.
       macros: {},
     })
-    return isTooDeep(html) ? escape(source) : html
+    return isTooDeep(html) ? escape(source) : readable(html, source, displayMode)
   } catch {
     // Too deeply nested for KaTeX's recursion.
     return escape(source)
   }
+}
+
+/** KaTeX's HTML means nothing to a screen reader; what was written does. */
+function readable(html: string, source: string, displayMode: boolean): string {
+  if (html.startsWith('<span class="katex-error"')) return html
+  // What may scroll sideways must be reachable by keyboard.
+  const focus = displayMode ? ' tabindex="0"' : ''
+  const label = escape(source.trim())
+  return html.replace('<span', () => `<span role="math" aria-label="${label}"${focus}`)
 }
 
 function escape(text: string): string {

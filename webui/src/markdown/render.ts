@@ -13,19 +13,12 @@ const TAGS = [
   ...['strong', 'em', 's', 'a', 'code', 'pre', 'div', 'span', 'button'],
   ...['table', 'thead', 'tbody', 'tr', 'th', 'td'],
   ...['svg', 'path', 'line'],
-  ...['math', 'semantics', 'mrow', 'mi', 'mn', 'mo', 'ms', 'mtext', 'mspace', 'mfrac', 'msqrt'],
-  ...['mroot', 'msup', 'msub', 'msubsup', 'munder', 'mover', 'munderover', 'mtable', 'mtr'],
-  ...['mtd', 'mlabeledtr', 'mstyle', 'mpadded', 'mphantom', 'menclose'],
 ]
 const ATTRIBUTES = [
   ...['href', 'target', 'rel', 'title', 'class', 'style', 'tabindex', 'type', 'start'],
-  ...['aria-hidden', 'data-copy', 'data-code'],
+  ...['role', 'aria-hidden', 'aria-label', 'data-copy', 'data-code'],
   ...['xmlns', 'viewbox', 'preserveaspectratio', 'd', 'x1', 'x2', 'y1', 'y2', 'stroke-width'],
-  ...['accent', 'accentunder', 'columnalign', 'columnlines', 'columnspacing', 'depth', 'display'],
-  ...['displaystyle', 'fence', 'height', 'largeop', 'linethickness', 'lspace', 'mathbackground'],
-  ...['mathcolor', 'mathsize', 'mathvariant', 'maxsize', 'minsize', 'movablelimits', 'notation'],
-  ...['rowalign', 'rowlines', 'rowspacing', 'rspace', 'scriptlevel', 'separator', 'side'],
-  ...['stretchy', 'symmetric', 'voffset', 'width'],
+  ...['height', 'width'],
 ]
 /** KaTeX's lengths and colours, a table's alignment; nothing that loads or leaves its place. */
 const STYLE_NAME =
@@ -37,8 +30,6 @@ purifier.addHook('uponSanitizeAttribute', (_node, data) => {
   if (data.attrName === 'style' && !isHarmless(data.attrValue)) data.keepAttr = false
 })
 purifier.addHook('afterSanitizeAttributes', (node) => {
-  // What may scroll sideways must be reachable by keyboard.
-  if (node.classList.contains('katex-display')) node.setAttribute('tabindex', '0')
   if (node.nodeName !== 'A') return
   node.setAttribute('target', '_blank')
   node.setAttribute('rel', 'noopener noreferrer nofollow')
@@ -49,8 +40,7 @@ const SANITIZE = {
   ALLOWED_ATTR: ATTRIBUTES,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
-  // The TeX source inside KaTeX's MathML would be read out a second time.
-  FORBID_CONTENTS: ['annotation'],
+  ADD_URI_SAFE_ATTR: ['aria-label'],
   // Every attribute value goes through this, so it also lets values without a scheme pass.
   ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 }

@@ -57,10 +57,17 @@ describe('renderMarkdown', () => {
 
   it.each(['$x^2$', '\\(x^2\\)', '$$x^2$$', '\\[x^2\\]'])('reads formulas: %s', (source) => {
     const root = dom(source)
-    expect(root.querySelector('.katex-html')).not.toBeNull()
-    expect(root.querySelector('math')).not.toBeNull()
+    expect(root.querySelector('.katex-html')!.ariaHidden).toBe('true')
+    expect(root.querySelector('[role=math]')!.ariaLabel).toBe('x^2')
     expect(root.textContent).not.toContain('x^2')
   })
+
+  it.each(['f:A \\to B', 'a < b \\text{"c"}', "y' \\$\\&", 'javascript:1'])(
+    'tells a screen reader what was written: %s',
+    (source) => {
+      expect(dom(`$${source}$`).querySelector('[role=math]')!.ariaLabel).toBe(source)
+    },
+  )
 
   it('shows a wrong formula instead of failing', () => {
     expect(dom('$\\frac{$').textContent).toContain('\\frac{')
