@@ -36,7 +36,6 @@ SCRIPT = Path(__file__).with_suffix(".js")
 RATE = 200
 KEYS_A_SECOND = 8
 PATIENCE_MS = 60_000
-WARM = 100
 SIZE = {"width": 1920, "height": 1080}
 """Eight panes are all in sight."""
 
@@ -211,8 +210,8 @@ def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) 
         page.goto(f"{origin}/?{'&'.join(f'worker={w.url}' for w in workers)}")
         expect(page.locator("[data-testid=worker-card][data-state=ready]")).to_have_count(panes)
         tab = Tab(page, profile)
-        # One answer before: what a browser compiles when it is first used stays in any case.
-        tab.ask(markdown(WARM), WARM)
+        # Once before: what the browser compiles when it is first used stays in any case.
+        tab.ask(markdown(tokens), tokens)
         tab.close_all()
         start = tab.heap()
         found = []

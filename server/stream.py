@@ -29,8 +29,9 @@ from server.metrics import Metrics
 log = structlog.get_logger("chatzoo.worker")
 
 
-ROUND = 0.005
-"""Seconds between two rounds of waking readers while tokens keep coming."""
+ROUND = 0.025
+"""Seconds between two rounds of waking readers while tokens keep coming: less than a person sees.
+What begins or ends an answer, its first token included, waits for no round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +177,10 @@ class Ticket:
     def put(self, item: Event | Queued | Silence | BaseException) -> None:
         """Add an event and wake the loop. From any thread."""
         self._buffer.append(item)
-        if not self._wake_due:
+        at_once = not self.gaps or not isinstance(item, (Delta, Replace))
+        if at_once or not self._wake_due:
             self._wake_due = True
-            self._runner.wake(self)
+            self._runner.wake(self, at_once)
 
     def wake(self) -> None:
         """Let the reader look into the buffer."""
@@ -259,10 +261,10 @@ class Runner:
         self._threads = ThreadPoolExecutor(max_running, thread_name_prefix="decode")
         self.max_running = max_running
 
-    def wake(self, ticket: Ticket) -> None:
+    def wake(self, ticket: Ticket, at_once: bool) -> None:
         """Have the reader of a ticket woken, at once or in the next round. From any thread."""
         self._to_wake.append(ticket)
-        if not self._round_due:
+        if at_once or not self._round_due:
             self._round_due = True
             # The loop may be gone when a thread outlives it at shutdown; then nobody reads.
             with contextlib.suppress(RuntimeError):

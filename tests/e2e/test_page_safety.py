@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from os.path import commonprefix
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from playwright.sync_api import Dialog, Page, Request, Route, expect
 
 from tests.e2e.browser import ZooPage
+from tests.e2e.conftest import built_page
 from tests.server.hub.conftest import Hub
 from tests.support import eventually, serving
 
@@ -152,6 +155,70 @@ def test_formulas_need_style_attributes(
     expect(zoo_page.pane("Fox").text.locator(".katex")).to_be_visible()
     eventually(lambda: bool(watched.violations()), "a violation")
     assert {one.split()[0] for one in watched.violations()} == {"style-src-attr"}
+
+
+CORPUS = Path(__file__).parents[2] / "webui/tests/markdown/hostile.json"
+# What each text of the corpus becomes, in the page, by the part of it that shows answers.
+SHOW_ALL = """
+async ([module, texts]) => {
+  const { MarkdownView } = await import(module);
+  return texts.map((text) => {
+    const root = document.createElement("div");
+    root.className = "md";
+    document.body.append(root);
+    new MarkdownView(root, { copy: "Copy" }).show(text, true);
+    // The library takes white space from both ends of a value, and drops titles and labels that
+    // would end an element if they were read as HTML, which they are not.
+    for (const element of root.querySelectorAll("*")) {
+      for (const attribute of [...element.attributes]) {
+        attribute.value = attribute.value.trim();
+        const isText = ["title", "aria-label"].includes(attribute.name);
+        // In HTML the namespace follows from the element's name.
+        const goes = attribute.name === "xmlns" || (isText && /[<>]/.test(attribute.value));
+        if (goes) element.removeAttribute(attribute.name);
+      }
+    }
+    const html = root.innerHTML;
+    for (const element of root.querySelectorAll("a, button, [tabindex]")) element.focus();
+    root.remove();
+    return html;
+  });
+}
+"""
+
+
+def hostile_texts() -> list[str]:
+    """The corpus of the page's own tests."""
+    samples = json.loads(CORPUS.read_text("utf-8"))
+    return [
+        "".join(part if isinstance(part, str) else part[0] * part[1] for part in sample["parts"])
+        for sample in samples
+    ]
+
+
+def test_the_browsers_sanitiser_and_the_library_leave_the_same(
+    watched: Watched, start_zoo: Callable[..., Hub]
+) -> None:
+    """Browsers that have a sanitiser of their own use it; no text passes one and not the other."""
+    page = watched.page
+    [module] = (built_page() / "assets").glob("view-*.js")
+    url = start_zoo("Fox").url
+    texts = hostile_texts()
+    assert len(texts) > 50
+    page.goto(url)
+    assert page.evaluate("typeof Sanitizer") == "function"
+    own = page.evaluate(SHOW_ALL, [f"{url}/assets/{module.name}", texts])
+    page.add_init_script("delete window.Sanitizer")
+    page.goto(url)
+    assert page.evaluate("typeof Sanitizer") == "undefined"
+    library = page.evaluate(SHOW_ALL, [f"{url}/assets/{module.name}", texts])
+    different = []
+    for text, one, other in zip(texts, own, library, strict=True):
+        at = max(0, len(commonprefix([one, other])) - 40)
+        if one != other:
+            different.append((text[:80], one[at : at + 120], other[at : at + 120]))
+    assert different == []
+    watched.expect_nothing()
 
 
 EVIL = "\u202e\u2066<img src=x onerror='window.__ran=1'>{{window.__ran=1}}\u2069\u2069\u202e evil"

@@ -320,3 +320,25 @@ def test_closing_waits_for_requests_that_pause() -> None:
             assert (await reader)[-1].finish_reason == "cancelled"  # type: ignore[attr-defined]
 
     run(test)
+
+
+def test_beginning_first_token_and_end_wait_for_no_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.stream.ROUND", 3600)
+
+    async def scene() -> None:
+        bot = GatedBot()
+        async with runner_of(bot) as runner, asyncio.timeout(10):
+            ticket = submit(runner, "a")
+            events = ticket.events()
+            assert isinstance(await anext(events), Start)
+            bot.gate.release()
+            assert await anext(events) == Delta("x")
+            for _ in range(2):
+                bot.gate.release()
+            await until(lambda: bot.steps == 3)
+            ticket.stop.set()
+            rest = [event async for event in events]
+            assert rest[0] == Delta("xx")
+            assert isinstance(rest[1], Done)
+
+    run(scene)

@@ -1,9 +1,10 @@
 /**
  * One loop that shows what has streamed in, for all panes together.
  *
- * A pane is shown at most every `interval` ms, and less often where that would take more than half
- * of the time; a frame stops after `budget` ms of work and leaves the rest to the next one, so that
- * many fast panes never block typing. Clock and scheduling can be injected.
+ * A pane is shown at most every `interval` ms. A frame stops after `budget` ms of work, leaves the
+ * rest to a later one, and is followed by a rest in proportion to what it cost in all, the
+ * browser's own layout and painting included: so many fast panes never block typing. Clock and
+ * scheduling can be injected.
  */
 import { nextTick } from 'vue'
 
@@ -11,55 +12,59 @@ export interface FrameLoopOptions {
   interval?: number
   budget?: number
   now?: () => number
-  schedule?: (run: () => void) => void
+  /** Runs at the next frame, but not for so many ms. */
+  schedule?: (run: () => void, delay: number) => void
   /** Resolves when the work of one pane has reached the DOM. */
   settle?: () => Promise<void>
+  /** Resolves when the browser has drawn the frame. */
+  drawn?: () => Promise<void>
 }
 
 export interface FrameLoop {
   /** Show soon; `urgent` does not wait for the interval, only for its turn. */
   request(key: string, show: () => void, urgent?: boolean): void
   cancel(key: string): void
+  /** Says when the time of this frame is over; outside of one, when as much time is. */
+  deadline(): () => boolean
 }
 
+/** Of a frame's cost; at a half, two thirds of the time may go into showing. */
+const REST = 0.15
+
 export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
-  const { interval = 50, budget = 8, now = () => performance.now() } = options
-  const { schedule = nextFrame, settle = nextTick } = options
+  const { interval = 50, budget = 16, now = () => performance.now() } = options
+  const { schedule = nextFrame, settle = nextTick, drawn = afterFrame } = options
   const pending = new Map<string, { show: () => void; urgent: boolean }>()
   const shownAt = new Map<string, number>()
-  const costs = new Map<string, number>()
   let scheduled = false
+  let restedAt = 0
+  let began: number | null = null
 
   async function frame() {
-    const began = now()
-    const rest = Math.max(interval, 2 * costOfAll())
+    const start = now()
+    began = start
     for (const [key, { show, urgent }] of [...pending]) {
-      if (!urgent && began - (shownAt.get(key) ?? -Infinity) < rest) continue
+      if (!urgent && start - (shownAt.get(key) ?? -Infinity) < interval) continue
       if (!pending.delete(key)) continue
       // To the back of the line, so that a frame over budget does not always leave out the same.
       shownAt.delete(key)
-      shownAt.set(key, began)
-      const start = now()
+      shownAt.set(key, start)
       show()
       await settle()
-      costs.set(key, now() - start)
-      if (now() - began > budget) break
+      if (now() - start > budget) break
     }
+    began = null
+    await drawn()
     scheduled = false
+    const end = now()
+    restedAt = end + (end - start) * REST
     wake()
-  }
-
-  /** What it took last time to show all that waits. */
-  function costOfAll() {
-    let sum = 0
-    for (const key of pending.keys()) sum += costs.get(key) ?? 0
-    return sum
   }
 
   function wake() {
     if (scheduled || !pending.size) return
     scheduled = true
-    schedule(() => void frame())
+    schedule(() => void frame(), Math.max(0, restedAt - now()))
   }
 
   return {
@@ -70,11 +75,44 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
     cancel(key) {
       pending.delete(key)
     },
+    deadline() {
+      const end = (began ?? now()) + budget
+      return () => now() > end
+    },
   }
 }
 
 /** A hidden tab gets no frames, but its answers go on. */
-function nextFrame(run: () => void) {
+function nextFrame(run: () => void, delay: number) {
   if (document.visibilityState === 'hidden') setTimeout(run, 500)
-  else requestAnimationFrame(run)
+  else if (delay > 1) setTimeout(() => nextFrame(run, 0), delay)
+  else requestAnimationFrame(() => afterKeys(run))
 }
+
+let keyPressed = false
+
+/** What somebody types is drawn in a frame that has nothing else to draw. */
+function afterKeys(run: () => void) {
+  if (!keyPressed) return run()
+  keyPressed = false
+  requestAnimationFrame(run)
+}
+
+globalThis.addEventListener?.('keydown', () => (keyPressed = true), {
+  capture: true,
+  passive: true,
+})
+
+/** The first task after a frame's. */
+function afterFrame(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(null)
+  })
+}
+
+export const frames = createFrameLoop()

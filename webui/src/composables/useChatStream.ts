@@ -11,13 +11,12 @@ import type { Pane } from '../stores/arena'
 import { isBusy, lastAnswer, toMessages } from '../stores/pane'
 import type { Failure, PaneEvent } from '../stores/pane'
 import { useWorkers, workerName } from '../stores/workers'
-import { createFrameLoop } from './frameLoop'
+import { frames } from './frameLoop'
 import { useI18n } from './useI18n'
 import { useLive } from './useLive'
 import { usePaneName } from './usePaneName'
 import { checkWorker } from './useWorkerHealth'
 
-const frames = createFrameLoop()
 const controllers = new Map<string, AbortController>()
 
 export function useChatStream() {

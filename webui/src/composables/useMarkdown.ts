@@ -1,6 +1,6 @@
 /** The Markdown libraries are four fifths of the page's weight; they come when they are needed. */
-let loading: Promise<typeof import('../markdown/stream')> | null = null
+let loading: Promise<typeof import('../markdown/view')> | null = null
 
 export function loadMarkdown() {
-  return (loading ??= import('../markdown/stream'))
+  return (loading ??= import('../markdown/view'))
 }

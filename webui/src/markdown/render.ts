@@ -1,5 +1,5 @@
 /**
- * Markdown of a model → safe HTML. Knows nothing of panes or streams.
+ * Markdown of a model → safe nodes. Knows nothing of panes or streams.
  *
  * This module is heavy and is only loaded on demand.
  */
@@ -25,28 +25,68 @@ const STYLE_NAME =
   /^(?:(?:border|margin|padding)[a-z-]*|(?:min-)?width|height|top|bottom|left|vertical-align|position|(?:background-)?color|text-(?:align|shadow))$/
 const STYLE_VALUE = /^(?!fixed|sticky|absolute)[#a-z0-9.+ -]+$/i
 
-const purifier = DOMPurify()
-purifier.addHook('uponSanitizeAttribute', (_node, data) => {
-  if (data.attrName === 'style' && !isHarmless(data.attrValue)) data.keepAttr = false
-})
-purifier.addHook('afterSanitizeAttributes', (node) => {
-  if (node.nodeName !== 'A') return
-  node.setAttribute('target', '_blank')
-  node.setAttribute('rel', 'noopener noreferrer nofollow')
-})
+const LINK = /^(?:https?:|mailto:)/i
+const SVG = ['svg', 'path', 'line']
 
-const SANITIZE = {
-  ALLOWED_TAGS: TAGS,
-  ALLOWED_ATTR: ATTRIBUTES,
-  ALLOW_DATA_ATTR: false,
-  ALLOW_ARIA_ATTR: false,
-  ADD_URI_SAFE_ATTR: ['aria-label'],
-  // Every attribute value goes through this, so it also lets values without a scheme pass.
-  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
+/**
+ * The browser's own sanitiser where it has one: DOMPurify asks for every attribute of every element
+ * from outside, which is most of what showing a formula costs.
+ */
+function browsersOwn(): ((html: string) => Node) | null {
+  const { Sanitizer } = globalThis as { Sanitizer?: new (config: object) => object }
+  if (!Sanitizer || !('setHTML' in Element.prototype)) return null
+  const namespace = 'http://www.w3.org/2000/svg'
+  const sanitizer = new Sanitizer({
+    elements: [
+      ...TAGS.filter((name) => !SVG.includes(name)),
+      ...SVG.map((name) => ({ name, namespace })),
+    ],
+    attributes: [...ATTRIBUTES, 'viewBox', 'preserveAspectRatio'],
+    comments: false,
+    dataAttributes: false,
+  })
+  return (html) => {
+    const box = document.createElement('div') as unknown as HTMLElement & {
+      setHTML: (html: string, options: { sanitizer: object }) => void
+    }
+    box.setHTML(html, { sanitizer })
+    const nodes = document.createDocumentFragment()
+    nodes.append(...box.childNodes)
+    return nodes
+  }
 }
 
-// Once: given with each call, its lists would be read again for each block.
-purifier.setConfig(SANITIZE)
+function byLibrary(): (html: string) => Node {
+  const purifier = DOMPurify()
+  // Once: given with each call, its lists would be read again for each block.
+  purifier.setConfig({
+    ALLOWED_TAGS: TAGS,
+    ALLOWED_ATTR: ATTRIBUTES,
+    ALLOW_DATA_ATTR: false,
+    ALLOW_ARIA_ATTR: false,
+    ADD_URI_SAFE_ATTR: ['aria-label'],
+    // Nodes, not HTML: nothing is read a second time, perhaps in another way.
+    RETURN_DOM_FRAGMENT: true,
+    // Every attribute value goes through this, so it also lets values without a scheme pass.
+    ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
+  })
+  return (html) => purifier.sanitize(html) as unknown as DocumentFragment
+}
+
+const sanitize = browsersOwn() ?? byLibrary()
+
+/** What both leave to us: how links open, and which styles there may be. */
+function finish(root: Node): Node {
+  for (const link of (root as ParentNode).querySelectorAll('a')) {
+    if (!LINK.test(link.getAttribute('href') ?? '')) link.removeAttribute('href')
+    link.setAttribute('target', '_blank')
+    link.setAttribute('rel', 'noopener noreferrer nofollow')
+  }
+  for (const element of (root as ParentNode).querySelectorAll('[style]')) {
+    if (!isHarmless(element.getAttribute('style')!)) element.removeAttribute('style')
+  }
+  return root
+}
 
 export interface RenderOptions {
   labels: Labels
@@ -55,18 +95,34 @@ export interface RenderOptions {
   references?: Record<string, unknown>
 }
 
-export function renderMarkdown(source: string, options: RenderOptions): string {
+export function renderMarkdown(source: string, options: RenderOptions): Node {
   const env: Env = { highlight: options.highlight ?? true, labels: options.labels }
   if (options.references) env.references = options.references
   try {
-    return purifier.sanitize(md.render(source, env))
+    return finish(sanitize(md.render(source, env)))
   } catch {
     // Whatever a model found that our libraries cannot read, its words can be shown.
-    return `<p class="plain">${md.utils.escapeHtml(source)}</p>`
+    const plain = document.createElement('p')
+    plain.className = 'plain'
+    plain.textContent = source
+    return plain
   }
 }
 
+const MANY = 1000
+const harmless = new Map<string, boolean>()
+
+/** Formulas have the same few styles again and again. */
 function isHarmless(style: string): boolean {
+  let known = harmless.get(style)
+  if (known === undefined) {
+    if (harmless.size >= MANY) harmless.clear()
+    harmless.set(style, (known = hasHarmlessRules(style)))
+  }
+  return known
+}
+
+function hasHarmlessRules(style: string): boolean {
   return style.split(';').every((rule) => {
     const [name = '', value = ''] = rule.split(':').map((part) => part.trim())
     return !rule.trim() || (STYLE_NAME.test(name) && STYLE_VALUE.test(value))

@@ -2,14 +2,22 @@ import { describe, expect, it } from 'vitest'
 import { createFrameLoop } from '../../src/composables/frameLoop'
 
 /** Frames at 60 a second under our own clock. */
-function bench(cost: Record<string, number> = {}) {
+function bench(cost: Record<string, number> = {}, drawing = 0) {
   let time = 1000
+  let earliest = 0
   let next: (() => void) | null = null
   const shown: [string, number][] = []
   const loop = createFrameLoop({
     now: () => time,
-    schedule: (run) => (next = run),
+    schedule: (run, delay) => {
+      next = run
+      earliest = time + delay
+    },
     settle: () => Promise.resolve(),
+    drawn: () => {
+      time += drawing
+      return Promise.resolve()
+    },
   })
   return {
     shown,
@@ -21,8 +29,11 @@ function bench(cost: Record<string, number> = {}) {
       loop.request(key, show, urgent)
     },
     cancel: loop.cancel,
+    deadline: loop.deadline,
+    pass: (ms: number) => (time += ms),
     async frame() {
       time += 16
+      if (time < earliest) return
       const run = next
       next = null
       run?.()
@@ -67,16 +78,27 @@ describe('frame loop', () => {
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
   })
 
-  it('takes no more than half of the time where showing is dear', async () => {
-    const b = bench({ a: 60 })
+  it('rests for half of what a frame cost, drawing included', async () => {
+    const b = bench({ a: 10 }, 50)
     for (let n = 0; n < 40; n++) {
       b.request('a')
       await b.frame()
     }
     const moments = b.shown.map(([, at]) => at)
     const gaps = moments.slice(1).map((at, index) => at - moments[index]!)
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(120)
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(140)
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(60 + 30)
+    expect(Math.max(...gaps)).toBeLessThan(60 + 30 + 2 * 16)
+  })
+
+  it('tells how long one may go on', async () => {
+    const b = bench()
+    const alone = b.deadline()
+    expect(alone()).toBe(false)
+    b.pass(9)
+    expect(alone()).toBe(true)
+    b.request('a')
+    await b.frame()
+    expect(b.deadline()()).toBe(false)
   })
 
   it('shows what is urgent in the next frame', async () => {

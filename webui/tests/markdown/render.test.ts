@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest'
 import { renderMarkdown } from '../../src/markdown/render'
 
-const html = (source: string) => renderMarkdown(source, { labels: { copy: 'Copy' } })
+const html = (source: string) => dom(source).innerHTML
 
 function dom(source: string): HTMLElement {
   const root = document.createElement('div')
-  root.innerHTML = html(source)
+  root.append(renderMarkdown(source, { labels: { copy: 'Copy' } }))
   return root
 }
 
