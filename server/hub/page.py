@@ -28,7 +28,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
         # HTML comes into the page through Vue and DOMPurify, or not at all.
         "require-trusted-types-for 'script'",
-        "trusted-types vue dompurify chatzoo-worker",
+        "trusted-types vue dompurify chatzoo-worker chatzoo-entities",
     ]
 )
 NOT_USED = [

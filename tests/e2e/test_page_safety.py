@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,7 +47,10 @@ REORDERED = """
   return found;
 }
 """
-CODE = '```python\nprint("hello")\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n$\\frac{a}{b}$ and `x`'
+CODE = (
+    '```python\nprint("hello")\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n'
+    "$\\frac{a}{b}$ and `x` &copy; **&lt;b&gt;**"
+)
 
 
 class Watched:
@@ -107,6 +109,8 @@ def test_a_conversation_needs_no_more_than_the_policy_allows(
     expect(fox.text.locator(".katex .vlist").first).to_be_visible()
     expect(fox.text.locator(".hljs-built_in")).to_have_text("print")
     expect(fox.text.locator("table")).to_be_visible()
+    expect(fox.text.locator("strong")).to_have_text("<b>")
+    expect(fox.text).to_contain_text("x ©")
     fox.open_menu()
     page.keyboard.press("Escape")
     page.reload()
@@ -214,9 +218,10 @@ def test_the_browsers_sanitiser_and_the_library_leave_the_same(
     library = page.evaluate(SHOW_ALL, [f"{url}/assets/{module.name}", texts])
     different = []
     for text, one, other in zip(texts, own, library, strict=True):
-        at = max(0, len(commonprefix([one, other])) - 40)
         if one != other:
-            different.append((text[:80], one[at : at + 120], other[at : at + 120]))
+            first = next(n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+            part = slice(max(0, first - 40), first + 80)
+            different.append((text[:80], one[part], other[part]))
     assert different == []
     watched.expect_nothing()
 

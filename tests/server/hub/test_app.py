@@ -200,7 +200,7 @@ def test_headers_that_protect_the_page(hub: TestClient, path: str) -> None:
         "form-action": "'none'",
         "frame-ancestors": "'none'",
         "require-trusted-types-for": "'script'",
-        "trusted-types": "vue dompurify chatzoo-worker",
+        "trusted-types": "vue dompurify chatzoo-worker chatzoo-entities",
     }
 
 
