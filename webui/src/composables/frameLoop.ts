@@ -28,7 +28,7 @@ export interface FrameLoop {
   deadline(): () => boolean
 }
 
-/** Of a frame's cost; at a half, two thirds of the time may go into showing. */
+/** Of a frame's cost: what is left for the rest of the page, and for other processes. */
 const REST = 0.15
 
 export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
@@ -49,8 +49,13 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
       // To the back of the line, so that a frame over budget does not always leave out the same.
       shownAt.delete(key)
       shownAt.set(key, start)
-      show()
-      await settle()
+      try {
+        show()
+        await settle()
+      } catch (error) {
+        // A mistake of ours in one pane is told, and the others go on.
+        reportError(error)
+      }
       if (now() - start > budget) break
     }
     began = null
