@@ -77,13 +77,16 @@ const sanitize = browsersOwn() ?? byLibrary()
 
 /** What both leave to us: how links open, and which styles there may be. */
 function finish(root: Node): Node {
-  for (const link of (root as ParentNode).querySelectorAll('a')) {
-    if (!LINK.test(link.getAttribute('href') ?? '')) link.removeAttribute('href')
-    link.setAttribute('target', '_blank')
-    link.setAttribute('rel', 'noopener noreferrer nofollow')
-  }
-  for (const element of (root as ParentNode).querySelectorAll('[style]')) {
-    if (!isHarmless(element.getAttribute('style')!)) element.removeAttribute('style')
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT)
+  while (walker.nextNode()) {
+    const element = walker.currentNode as Element
+    if (element.localName === 'a') {
+      if (!LINK.test(element.getAttribute('href') ?? '')) element.removeAttribute('href')
+      element.setAttribute('target', '_blank')
+      element.setAttribute('rel', 'noopener noreferrer nofollow')
+    }
+    const style = element.getAttribute('style')
+    if (style !== null && !isHarmless(style)) element.removeAttribute('style')
   }
   return root
 }

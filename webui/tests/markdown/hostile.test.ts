@@ -64,12 +64,19 @@ describe('hostile Markdown', () => {
   it.each(short)('is harmless wherever it is cut: $name', { timeout: 30_000 }, ({ text }) => {
     const root = document.createElement('div')
     const view = new MarkdownView(root, labels)
+    const seen = new Set<string>()
     for (let end = 1; end <= text.length; end++) {
       view.show(text.slice(0, end), false)
-      expectHarmless(root.lastElementChild?.lastElementChild ?? root)
+      seen.add(root.innerHTML)
     }
     view.show(text, true)
-    root.querySelectorAll('.part > div').forEach(expectHarmless)
+    seen.add(root.innerHTML)
+    for (const html of seen) {
+      const all = document.createElement('div')
+      all.innerHTML = html
+      // Once for each that differs: jsdom looks for elements slowly.
+      all.querySelectorAll('.part > div').forEach(expectHarmless)
+    }
   })
 
   // Steps are counted, not timed: twice the text may cost twice the steps, not four times.
