@@ -112,20 +112,7 @@ export function renderMarkdown(source: string, options: RenderOptions): Node {
   }
 }
 
-const MANY = 1000
-const harmless = new Map<string, boolean>()
-
-/** Formulas have the same few styles again and again. */
 function isHarmless(style: string): boolean {
-  let known = harmless.get(style)
-  if (known === undefined) {
-    if (harmless.size >= MANY) harmless.clear()
-    harmless.set(style, (known = hasHarmlessRules(style)))
-  }
-  return known
-}
-
-function hasHarmlessRules(style: string): boolean {
   return style.split(';').every((rule) => {
     const [name = '', value = ''] = rule.split(':').map((part) => part.trim())
     return !rule.trim() || (STYLE_NAME.test(name) && STYLE_VALUE.test(value))

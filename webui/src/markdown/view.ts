@@ -23,6 +23,8 @@ interface Shown {
 
 interface Whole {
   text: string
+  /** Of another number, other links may be meant. */
+  number: number
   blocks: Block[]
   references: Record<string, unknown> | undefined
   /** The next block to be shown. */
@@ -35,6 +37,7 @@ export class MarkdownView {
   private stable = 0
   private finished = 0
   private whole: Whole | null = null
+  private wholes = 0
   private readonly shown: Shown[] = []
 
   constructor(
@@ -73,7 +76,8 @@ export class MarkdownView {
   private showWhole(text: string, isLate: () => boolean): boolean {
     if (this.whole?.text !== text) {
       const references = hasReferences(text) ? referencesOf(text) : undefined
-      this.whole = { text, blocks: splitBlocks(md, text), references, next: 0 }
+      const blocks = splitBlocks(md, text)
+      this.whole = { text, number: this.wholes++, blocks, references, next: 0 }
       this.startAgain()
     }
     const { whole } = this
@@ -90,7 +94,7 @@ export class MarkdownView {
   /** Returns whether there was something to do. */
   private place(index: number, source: string, closed: boolean): boolean {
     const references = this.whole?.references
-    const key = references ? `${this.whole!.text}\0${source}` : keyOf(source, closed)
+    const key = references ? `${this.whole!.number}\0${source}` : keyOf(source, closed)
     const old = this.shown[index]
     if (old?.key === key) return false
     const element = old?.element ?? this.add()
