@@ -26,8 +26,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # HTML comes into the page through a sanitiser, or not at all. The others are for Vue, for the
-        # difference's worker and for single references such as `&amp;`.
+        # HTML comes into the page through a sanitiser, or not at all. The other names are for Vue,
+        # for the worker of the difference, and for single references such as `&amp;`.
         "require-trusted-types-for 'script'",
         "trusted-types vue dompurify chatzoo-worker chatzoo-entities",
     ]
