@@ -3,7 +3,7 @@
  *
  * A pane is shown at most every `interval` ms. A frame stops after `budget` ms of work, leaves the
  * rest to a later one, and is followed by a rest in proportion to what it cost in all, the
- * browser's own layout and painting included: so many fast panes never block typing. Clock and
+ * browser's own layout and painting included: so many fast panes leave time for typing. Clock and
  * scheduling can be injected.
  */
 import { nextTick } from 'vue'
