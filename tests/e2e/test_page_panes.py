@@ -134,6 +134,42 @@ def test_the_same_worker_twice_and_a_muted_pane(zoo_page: ZooPage, start_zoo: St
     expect(second.root).not_to_contain_text("muted")
 
 
+# Notes the heights of the first turn and of the parts of its answer, frame by frame.
+HEIGHTS = """
+(turn) => {
+  const all = [turn, ...turn.querySelectorAll(".part")];
+  window.heights = all.map(() => new Set());
+  (function note() {
+    all.forEach((one, n) => heights[n].add(Math.round(one.getBoundingClientRect().height)));
+    requestAnimationFrame(note);
+  })();
+}
+"""
+
+
+@pytest.mark.parametrize("paragraphs", [2, 60])
+def test_a_turn_keeps_its_height_when_the_next_one_comes(
+    paragraphs: int, zoo_page: ZooPage, start_zoo: Start
+) -> None:
+    """Or its reader would lose the end, and see it jump."""
+    page = zoo_page.page
+    page.goto(start_zoo("Fox").url)
+    fox = zoo_page.pane("Fox")
+    fox.set(rate="200")
+    texts = ("word " * (1 + n % 7) ** 2 for n in range(paragraphs))
+    zoo_page.ask("\n\n".join(texts))
+    fox.expect_status("done", 60)
+    fox.root.get_by_test_id("turn").evaluate(HEIGHTS)
+    for number in range(2):
+        zoo_page.ask("one two three four five " * 4)
+        expect(fox.root.get_by_test_id("turn")).to_have_count(number + 2)
+        fox.expect_status("done")
+        eventually(lambda: to_end(fox) <= 1, "the end")
+        expect(fox.root.get_by_role("button", name="Latest")).to_be_hidden()
+    heights: list[list[int]] = page.evaluate("heights.map((seen) => [...seen])")
+    assert all(max(seen) - min(seen) <= 1 for seen in heights), heights
+
+
 def test_panes_change_places_by_mouse_and_keys(zoo_page: ZooPage, start_zoo: Start) -> None:
     page = zoo_page.page
     page.goto(start_zoo("Fox", "Owl", "Bee").url)
