@@ -29,7 +29,7 @@ from server.metrics import Metrics
 log = structlog.get_logger("chatzoo.worker")
 
 
-ROUND = 0.025
+ROUND = 0.015
 """Seconds between two rounds of waking readers while tokens keep coming: less than a person sees.
 What begins or ends an answer, its first token included, waits for no round."""
 
