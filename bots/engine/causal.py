@@ -1,5 +1,6 @@
 """A decoder-only model at work on one request, with transformers' KV cache."""
 
+import inspect
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +33,7 @@ class Causal:
         self.start = len(prompt)
         self.logits: torch.Tensor
         self._model = model
-        self._cache = DynamicCache(config=model.config)
+        self._cached = {cache_argument(model): DynamicCache(config=model.config)}
 
     def prefill(self, stop: threading.Event, want: int | None) -> list[Scored] | None:
         """Put the prompt through the model, unless `stop` comes between two of its chunks.
@@ -48,7 +49,7 @@ class Causal:
                 break
             end = min(begin + size, self.start)
             keep = 1 if want is None else 0  # 0 is all of them
-            logits = _forward(self._model, self.ids[:, :end], begin, self._cache, keep).float()
+            logits = _forward(self._model, self.ids[:, :end], begin, self._cached, keep).float()
             self.logits = logits[:, -1]
             if want is not None:
                 following = self.ids[0, begin + 1 : min(end + 1, self.start)].tolist()
@@ -57,20 +58,31 @@ class Causal:
 
     def advance(self, length: int) -> None:
         """Take in the newest token; `ids` has `length` of them now."""
-        forward = _forward(self._model, self.ids[:, :length], length - 1, self._cache)
+        forward = _forward(self._model, self.ids[:, :length], length - 1, self._cached)
         self.logits = forward[:, -1].float()
 
 
-def _forward(model: Any, ids: torch.Tensor, begin: int, cache: Any, keep: int = 1) -> torch.Tensor:
+def cache_argument(model: Any) -> str:
+    """What the model's `forward` calls its KV cache: `cache` since transformers 5.24.
+
+    Remote code was mostly written for older ones.
+    """
+    names = inspect.signature(model.forward).parameters
+    return "past_key_values" if "past_key_values" in names else "cache"
+
+
+def _forward(
+    model: Any, ids: torch.Tensor, begin: int, cached: dict[str, Any], keep: int = 1
+) -> torch.Tensor:
     """Logits [1, kept positions, vocabulary] of `ids` from `begin` on; those before are cached."""
     positions = {}
     if hasattr(model, "position_ids_of"):
         positions["position_ids"] = model.position_ids_of(ids)[..., begin:]
     output = model(
         input_ids=ids[:, begin:],
-        past_key_values=cache,
         use_cache=True,
         logits_to_keep=keep,
+        **cached,
         **positions,
     )
     logits: torch.Tensor = output.logits

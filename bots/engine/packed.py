@@ -17,9 +17,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from bots.engine.attention import Part, Pass, Scores
+from bots.engine.bloom import adopt
 from bots.engine.cache import KVCache, Stacks
+from bots.engine.causal import cache_argument
 from bots.engine.device import input_device
-from bots.engine.older import adopt
 from bots.engine.rope import prefill_in_one
 
 NAME = "chatzoo_packed"
@@ -40,7 +41,7 @@ class Packed:
         self._before = model.config._attn_implementation
         self._pass: Pass | None = None
         self._adopted = adopt(model, lambda: self._pass)
-        """Arguments of a pass where the attention takes its parts from here, None elsewhere."""
+        """Whether the attention takes its parts from `_pass`, not from an argument."""
 
     def new_cache(self, room: int = 0) -> KVCache:
         """An empty cache for one sequence."""
@@ -57,7 +58,7 @@ class Packed:
             positions.append(torch.arange(part.cache.length, part.cache.length + new))
             wanted.append(torch.arange(at - part.keep, at))
         # A mask of four dimensions is taken for a finished one, and no attention here reads it.
-        more = {"attention_mask": self._unused_mask, "packed": laid}
+        more = {} if self._adopted else {"attention_mask": self._unused_mask, "packed": laid}
         self._pass = laid
         try:
             logits = self.model(
@@ -65,7 +66,7 @@ class Packed:
                 position_ids=torch.cat(positions)[None].to(self.device),
                 use_cache=False,
                 logits_to_keep=torch.cat(wanted).to(self.device),
-                **(more if self._adopted is None else self._adopted),
+                **more,
             ).logits[0]
         finally:
             self._pass = None
@@ -87,14 +88,14 @@ class Packed:
             model.config.is_encoder_decoder
             or hasattr(model, "position_ids_of")
             or prefill_in_one(model)
-            or (self._adopted is None and not getattr(model, "_supports_attention_backend", False))
+            or not (self._adopted or getattr(model, "_supports_attention_backend", False))
         ):
             return False
         size = model.get_input_embeddings().num_embeddings
         one, two = ((torch.arange(n, device=self.device) * 7 + n) % size for n in (9, 5))
         try:
             wanted = [self._plainly(ids) for ids in (one, two)]
-            if self._adopted is None:
+            if not self._adopted:
                 model.set_attn_implementation(NAME)
             a, b = self.new_cache(), self.new_cache()
             self.forward([Part(a, one[:4])])
@@ -119,7 +120,7 @@ class Packed:
             )
         except (TypeError, ValueError, RuntimeError, AttributeError, AssertionError, LookupError):
             same = False  # a model that takes other arguments, or keeps more than keys and values
-        if not same and self._adopted is None:
+        if not same and not self._adopted:
             model.set_attn_implementation(self._before)
         return same
 
@@ -130,9 +131,9 @@ class Packed:
 
     def _plainly(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits [2, vocabulary] of the last two tokens, the last one by itself."""
-        cache = DynamicCache(config=self.model.config)
+        cached = {cache_argument(self.model): DynamicCache(config=self.model.config)}
         rows = [
-            self.model(input_ids=part[None], past_key_values=cache, use_cache=True).logits[0, -1]
+            self.model(input_ids=part[None], use_cache=True, **cached).logits[0, -1]
             for part in (ids[:-1], ids[-1:])
         ]
         return torch.stack(rows)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from bots.engine.causal import cache_argument
 from bots.engine.device import input_device
 from bots.engine.sampler import Scored
 
@@ -21,6 +22,7 @@ class Seq2Seq:
         self.logits: torch.Tensor
         self._model = model
         self._prompt = torch.tensor([prompt], device=device)
+        self._argument = cache_argument(model)
         self._cache: Any = None
         self._encoded: Any = None
 
@@ -41,10 +43,10 @@ class Seq2Seq:
             encoder_outputs=self._encoded,
             attention_mask=self._mask,
             decoder_input_ids=self.ids[:, length - 1 : length],
-            past_key_values=self._cache,
             use_cache=True,
+            **{self._argument: self._cache},
         )
-        self._cache = output.past_key_values
+        self._cache = output.cache
         self.logits = output.logits[:, -1].float()
 
 

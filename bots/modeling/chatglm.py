@@ -27,7 +27,7 @@ def _attention_mask(
     config: ChatGLMConfig,
     inputs_embeds: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    past_key_values: Cache | None,
+    cache: Cache | None,
     position_ids: torch.Tensor,
     **_: Any,
 ) -> Any:
@@ -37,12 +37,12 @@ def _attention_mask(
     """
     context = position_ids[:, 1] == 0
     blocks = None
-    if past_key_values is None or not past_key_values.get_seq_length():
+    if cache is None or not cache.get_seq_length():
         blocks = context.long() - 1  # tokens of block 0 see one another, −1 is no block
     elif context.shape[1] > 1 and bool(context.any()):
         raise ValueError("The prompt of a ChatGLM must go through the model in one piece.")
     return create_causal_mask(
-        config, inputs_embeds, attention_mask, past_key_values, block_sequence_ids=blocks
+        config, inputs_embeds, attention_mask, cache, block_sequence_ids=blocks
     )
 
 
@@ -62,14 +62,14 @@ class ChatGLMModel(nn.Module):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None,
         position_ids: torch.Tensor,
-        past_key_values: Cache | None,
+        cache: Cache | None,
     ) -> torch.Tensor:
         """Ids [batch, time] to hidden states [batch, time, hidden]."""
         states = self.word_embeddings(input_ids)
-        mask = _attention_mask(self._config, states, attention_mask, past_key_values, position_ids)
+        mask = _attention_mask(self._config, states, attention_mask, cache, position_ids)
         table = self.rotary_emb(position_ids, states.dtype)
         for layer in self.layers:
-            states = layer(states, mask, table, past_key_values=past_key_values)
+            states = layer(states, mask, table, cache=cache)
         return self.final_layernorm(states)
 
 
@@ -85,7 +85,7 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     create_masks_for_generate = staticmethod(_attention_mask)
     _no_split_modules = ("ChatGLMBlock",)
-    _skip_keys_device_placement = ("past_key_values",)
+    _skip_keys_device_placement = ("cache",)
     _supports_sdpa = True
     _tied_weights_keys = {"lm_head.weight": "transformer.word_embeddings.weight"}  # noqa: RUF012
 
@@ -141,7 +141,7 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
@@ -150,11 +150,11 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Positions given to `generate` are not used: it counts on in a way that is not ChatGLM's.
         Raises `ValueError` when `input_ids` do not hold what is already in the cache.
         """
-        if past_key_values is not None and past_key_values.get_seq_length() >= input_ids.shape[1]:
+        if cache is not None and cache.get_seq_length() >= input_ids.shape[1]:
             raise ValueError("ChatGLM's positions need the whole sequence, not only its new ids.")
         kwargs["position_ids"] = self.position_ids_of(input_ids, attention_mask)
         prepared: dict[str, Any] = super().prepare_inputs_for_generation(
-            input_ids, past_key_values=past_key_values, attention_mask=attention_mask, **kwargs
+            input_ids, cache=cache, attention_mask=attention_mask, **kwargs
         )
         return prepared
 
@@ -163,7 +163,7 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
@@ -176,15 +176,11 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         positions are missing and for a part of a prompt's context.
         """
         if position_ids is None:
-            if past_key_values is not None and past_key_values.get_seq_length():
+            if cache is not None and cache.get_seq_length():
                 raise ValueError("ChatGLM needs position_ids when the cache is not empty.")
             position_ids = self.position_ids_of(input_ids, attention_mask)
-        if past_key_values is None and (self.config.use_cache if use_cache is None else use_cache):
-            past_key_values = DynamicCache(config=self.config)
-        states = self.transformer(
-            input_ids, attention_mask, position_ids, past_key_values=past_key_values
-        )
+        if cache is None and (self.config.use_cache if use_cache is None else use_cache):
+            cache = DynamicCache(config=self.config)
+        states = self.transformer(input_ids, attention_mask, position_ids, cache=cache)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        return CausalLMOutputWithPast(
-            logits=self.lm_head(states[:, kept]), past_key_values=past_key_values
-        )
+        return CausalLMOutputWithPast(logits=self.lm_head(states[:, kept]), cache=cache)

@@ -85,15 +85,15 @@ class ChatGLMAttention(nn.Module):
         states: torch.Tensor,
         mask: Any,
         table: tuple[torch.Tensor, torch.Tensor],
-        past_key_values: Cache | None,
+        cache: Cache | None,
     ) -> torch.Tensor:
         """[batch, time, hidden] to the same; puts keys and values into the cache."""
         mixed = self.query_key_value(states).unflatten(-1, (-1, 3 * self._head))
         query, key, value = mixed.chunk(3, dim=-1)
         query, key = _turn(query, table), _turn(key, table)
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-        if past_key_values is not None:
-            key, value = past_key_values.update(key, value, self._layer)
+        if cache is not None:
+            key, value = cache.update(key, value, self._layer)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
             self._config._attn_implementation, eager_attention
         )
@@ -131,12 +131,10 @@ class ChatGLMBlock(nn.Module):
         states: torch.Tensor,
         mask: Any,
         table: tuple[torch.Tensor, torch.Tensor],
-        past_key_values: Cache | None,
+        cache: Cache | None,
     ) -> torch.Tensor:
         """[batch, time, hidden] to the same."""
         states = self.input_layernorm(states)
-        states = RESIDUAL * states + self.attention(
-            states, mask, table, past_key_values=past_key_values
-        )
+        states = RESIDUAL * states + self.attention(states, mask, table, cache=cache)
         states = self.post_attention_layernorm(states)
         return RESIDUAL * states + self.mlp(states)

@@ -59,7 +59,7 @@ def test_numbers_are_near_in_less_memory(way: str, folder: Path) -> None:
     assert not torch.equal(found, wanted)
     assert weight_bytes(model) < weight_bytes(plain) / 2
     assert pack(model) == (1 if pack(plain) else 0)  # the head
-    assert torch.equal(logits(model), found)
+    assert torch.allclose(logits(model), found, atol=1e-6)  # the head sums in another order
 
 
 @pytest.mark.parametrize("way", [way for way in LIBRARIES if way.startswith("bnb")])

@@ -1,13 +1,14 @@
 """Decoder-only models whose positions are their own business."""
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from bots.engine import causal
-from bots.engine.causal import Causal
+from bots.engine.causal import Causal, cache_argument
 
 
 class Positioned:
@@ -26,9 +27,11 @@ class Positioned:
         places = torch.arange(ids.shape[1])[None]
         return torch.stack([places, places * 10], dim=1)
 
-    def __call__(self, position_ids: torch.Tensor, **inputs: Any) -> Any:
+    def forward(self, position_ids: torch.Tensor, **inputs: Any) -> Any:
         self.seen.append(position_ids)
         return self._model(position_ids=position_ids[:, 0], **inputs)
+
+    __call__ = forward
 
 
 def test_a_model_s_own_positions_are_those_of_the_new_ids(
@@ -44,3 +47,12 @@ def test_a_model_s_own_positions_are_those_of_the_new_ids(
         wanted = tiny_model(run.ids[:, :4]).logits[:, -1]
     assert [one.tolist() for one in model.seen] == [[[[0, 1, 2], [0, 10, 20]]], [[[3], [30]]]]
     assert torch.allclose(run.logits, wanted, atol=1e-5)
+
+
+def test_the_cache_has_the_name_that_the_model_gives_it(tiny_model: Any) -> None:
+    """Remote code was written for a transformers before 5.24."""
+
+    def older(input_ids: Any, past_key_values: Any = None) -> None: ...
+
+    assert cache_argument(SimpleNamespace(forward=older)) == "past_key_values"
+    assert cache_argument(tiny_model) == "cache"

@@ -190,9 +190,9 @@ def test_raw_text_is_decoded_alike_with_and_without_cache(model: Any) -> None:
 def test_positions_are_needed_with_a_cache(model: Any) -> None:
     """What is in the cache cannot be known from the new ids."""
     with torch.inference_mode():
-        cache = model(PROMPT).past_key_values
+        cache = model(PROMPT).cache
         with pytest.raises(ValueError, match="needs position_ids"):
-            model(torch.tensor([[5]]), past_key_values=cache)
+            model(torch.tensor([[5]]), cache=cache)
     with pytest.raises(ValueError, match="whole sequence"):
         model.position_ids_of(torch.tensor([[5]]), torch.ones(1, 7))
 
@@ -238,7 +238,7 @@ def test_the_residual_is_that_of_28_layers_also_in_a_model_of_two() -> None:
     states = torch.randn(1, 3, 16)
     table = (torch.ones(1, 3, 1, 2, 4), torch.zeros(1, 3, 1, 2, 4))
     block.attention._config._attn_implementation = "eager"
-    out = block(states, None, table, past_key_values=None)
+    out = block(states, None, table, cache=None)
     normal = torch.nn.functional.layer_norm(states, (16,), eps=1e-5)
     wanted = 56**0.5 * torch.nn.functional.layer_norm(56**0.5 * normal, (16,), eps=1e-5)
     assert (out - wanted).abs().max() < 1e-4
