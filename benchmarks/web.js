@@ -20,7 +20,8 @@ globalThis.watched = (() => {
     if (!shown || shown.has(pane) || pane.dataset.status !== 'done') return
     const text = [...pane.querySelectorAll('[data-testid=answer-text]')].at(-1)?.textContent
     const said = ENDED.exec(text ?? '')
-    if (!said) return
+    // A pane may say that it is done before its last block stands there.
+    if (!said) return requestAnimationFrame(() => look(pane))
     shown.set(pane, null)
     // The task after a frame: what is in the document has been drawn.
     requestAnimationFrame(() => {
@@ -41,8 +42,6 @@ globalThis.watched = (() => {
       panes.forEach((pane) => observer.observe(pane, { attributeFilter: ['data-status'] }))
       this.ended = new Promise((resolve) => {
         const wait = setInterval(() => {
-          // A pane may say that it is done before its last block stands there.
-          panes.forEach(look)
           if (shown.size < panes.length || [...shown.values()].includes(null)) return
           clearInterval(wait)
           observer.disconnect()

@@ -36,7 +36,7 @@ SCRIPT = Path(__file__).with_suffix(".js")
 RATE = 200
 KEYS_A_SECOND = 8
 PATIENCE_MS = 60_000
-SIZE = {"width": 1920, "height": 1080}
+SIZE = (1920, 1080)
 """Eight panes are all in sight."""
 
 
@@ -185,6 +185,20 @@ class Tab:
             self.profile.write_text(json.dumps(found), "utf-8")
 
 
+def enlarge(page: Page) -> None:
+    """Make the window so large that the page has SIZE.
+
+    Playwright's own viewport may be larger than the window, and what lies outside of a window is
+    never drawn: no key would ever be answered there.
+    """
+    devtools = page.context.new_cdp_session(page)
+    window = devtools.send("Browser.getWindowForTarget")["windowId"]
+    around = page.evaluate("[outerWidth - innerWidth, outerHeight - innerHeight]")
+    bounds = {"width": SIZE[0] + around[0], "height": SIZE[1] + around[1]}
+    devtools.send("Browser.setWindowBounds", {"windowId": window, "bounds": bounds})
+    page.wait_for_function("size => innerWidth === size[0] && innerHeight === size[1]", arg=SIZE)
+
+
 def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) -> Seen:
     """Run it all."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -203,7 +217,8 @@ def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) 
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         stack.callback(browser.close)
-        page = browser.new_page(viewport=SIZE, locale="en-US")
+        page = browser.new_page(no_viewport=True, locale="en-US")
+        enlarge(page)
         page.add_init_script(path=SCRIPT)
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
