@@ -15,8 +15,8 @@ from functools import partial
 from typing import Generic, TypeVar
 
 TICK = 0.015
-"""Seconds between two moments at which a `Clock` resumes: all that is due meanwhile shares one. No
-reader is woken more often (server/stream.py), and each moment costs as much as many tokens."""
+"""Seconds between two moments at which a `Clock` resumes: all that is due meanwhile shares one.
+Less than a person sees; each moment costs as much as many tokens do."""
 
 T = TypeVar("T")
 
