@@ -1,16 +1,15 @@
 /**
  * One loop that shows what has streamed in, for all panes together.
  *
- * A pane is shown at most every `interval` ms. A frame stops after `budget` ms of work, leaves the
- * rest to a later one, and is followed by a rest in proportion to what it cost in all, the
- * browser's own layout and painting included: so many fast panes leave time for typing. Clock and
- * scheduling can be injected.
+ * A pane is shown at most every `interval` ms, and a frame takes as many panes as fit into it by
+ * what a pane cost lately, the browser's own layout and painting included: one where answers are
+ * fast and many, so that a key is soon answered, and more of those that begin or end, which many
+ * may do at once. A rest in proportion to its cost follows. Clock and scheduling can be injected.
  */
 import { nextTick } from 'vue'
 
 export interface FrameLoopOptions {
   interval?: number
-  budget?: number
   now?: () => number
   /** Runs at the next frame, but not for so many ms. */
   schedule?: (run: () => void, delay: number) => void
@@ -24,31 +23,42 @@ export interface FrameLoop {
   /** Show soon; `urgent` does not wait for the interval, only for its turn. */
   request(key: string, show: () => void, urgent?: boolean): void
   cancel(key: string): void
-  /** Says when the time of this frame is over; outside of one, when as much time is. */
+  /** Says when the time of the pane that is being shown is over; outside of a frame, from now. */
   deadline(): () => boolean
 }
 
+/** ms that a frame may cost in which texts grow. */
+const GROWING = 25
+/** ms that a frame may cost in which answers begin or end. */
+const URGENT = 80
+/** ms of work on one pane; what is left over comes later. */
+const BUDGET = 16
 /** Of a frame's cost: what is left for the rest of the page, and for other processes. */
 const REST = 0.15
 
 export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
-  const { interval = 50, budget = 16, now = () => performance.now() } = options
+  const { interval = 50, now = () => performance.now() } = options
   const { schedule = nextFrame, settle = nextTick, drawn = afterFrame } = options
   const pending = new Map<string, { show: () => void; urgent: boolean }>()
   const shownAt = new Map<string, number>()
   let scheduled = false
   let restedAt = 0
   let began: number | null = null
+  /** ms that a pane cost lately. */
+  let cost = 0
 
   async function frame() {
     const start = now()
-    began = start
+    let count = 0
     for (const [key, { show, urgent }] of [...pending]) {
       if (!urgent && start - (shownAt.get(key) ?? -Infinity) < interval) continue
+      const expected = Math.max(now() - start, cost * count) + cost
+      if (count && expected > (urgent ? URGENT : GROWING)) continue
+      // What is asked for again goes to the back of the line, so that nobody is left out for long.
       if (!pending.delete(key)) continue
-      // To the back of the line, so that a frame over budget does not always leave out the same.
-      shownAt.delete(key)
       shownAt.set(key, start)
+      count++
+      began = now()
       try {
         show()
         await settle()
@@ -56,12 +66,12 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
         // A mistake of ours in one pane is told, and the others go on.
         reportError(error)
       }
-      if (now() - start > budget) break
     }
     began = null
     await drawn()
     scheduled = false
     const end = now()
+    if (count) cost = (cost + (end - start) / count) / 2
     restedAt = end + (end - start) * REST
     wake()
   }
@@ -79,9 +89,10 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
     },
     cancel(key) {
       pending.delete(key)
+      shownAt.delete(key)
     },
     deadline() {
-      const end = (began ?? now()) + budget
+      const end = (began ?? now()) + BUDGET
       return () => now() > end
     },
   }
