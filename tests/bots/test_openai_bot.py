@@ -1,5 +1,6 @@
 """The OpenAI bot against small real servers, and against this project's own worker."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -64,9 +65,11 @@ class Upstream:
                 for name, value in upstream.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                for frame in upstream.frames:
-                    self.wfile.write(frame.encode())
-                    self.wfile.flush()
+                # Who has stopped reads no more.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    for frame in upstream.frames:
+                        self.wfile.write(frame.encode())
+                        self.wfile.flush()
                 upstream.hold(upstream.silent_after, self.connection)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
