@@ -16,13 +16,23 @@ globalThis.watched = (() => {
   }).observe({ type: 'event', durationThreshold: TOO_SHORT_TO_BE_TOLD })
   addEventListener('keydown', ({ timeStamp }) => keys?.push(timeStamp), true)
 
+  /** Cheaply: this is asked again and again while the page is busiest. */
+  function isSaid(pane) {
+    let end = [...pane.querySelectorAll('[data-testid=answer-text]')].at(-1)
+    while (end?.lastElementChild) end = end.lastElementChild
+    return ENDED.exec(end?.textContent ?? '')
+  }
+
   function look(pane) {
     if (!shown || shown.has(pane) || pane.dataset.status !== 'done') return
-    const text = [...pane.querySelectorAll('[data-testid=answer-text]')].at(-1)?.textContent
-    const said = ENDED.exec(text ?? '')
-    // A pane may say that it is done before its last block stands there.
-    if (!said) return requestAnimationFrame(() => look(pane))
     shown.set(pane, null)
+    wait(pane)
+  }
+
+  // A pane may say that it is done before its last block stands there.
+  function wait(pane) {
+    const said = isSaid(pane)
+    if (!said) return requestAnimationFrame(() => wait(pane))
     // The task after a frame: what is in the document has been drawn.
     requestAnimationFrame(() => {
       const { port1, port2 } = new MessageChannel()
@@ -41,9 +51,9 @@ globalThis.watched = (() => {
       const observer = new MutationObserver(() => panes.forEach(look))
       panes.forEach((pane) => observer.observe(pane, { attributeFilter: ['data-status'] }))
       this.ended = new Promise((resolve) => {
-        const wait = setInterval(() => {
+        const timer = setInterval(() => {
           if (shown.size < panes.length || [...shown.values()].includes(null)) return
-          clearInterval(wait)
+          clearInterval(timer)
           observer.disconnect()
           setTimeout(() => resolve(this.seen()), 500) // the browser's reports come later
         }, 100)

@@ -12,8 +12,9 @@ import type { StreamEvent } from './wire'
 const KNOWN = new Set(['queued', 'start', 'delta', 'replace', 'done', 'error'])
 
 /**
- * Yields the events up to and including `done` or `error`. Unknown event names and comments are
- * skipped. Raises BadStream when the stream ends without either, ConnectionLost when it breaks.
+ * Yields the events up to and including `done` or `error`; words that came together are one delta.
+ * Unknown event names and comments are skipped. Raises BadStream when the stream ends without
+ * either, ConnectionLost when it breaks.
  */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
@@ -21,7 +22,7 @@ export async function* readEvents(
   let ready: StreamEvent[] = []
   const parser = createParser({
     onEvent: ({ event, data }) => {
-      if (event && KNOWN.has(event)) ready.push(toEvent(event, data))
+      if (event && KNOWN.has(event)) append(ready, toEvent(event, data))
     },
   })
   const decoder = new TextDecoder('utf-8')
@@ -41,6 +42,18 @@ export async function* readEvents(
   } finally {
     // Also reached when the consumer leaves early; a closed stream makes this a no-op.
     await reader.cancel().catch(() => undefined)
+  }
+}
+
+/** Words go to those before them: an event costs its readers as much, however short its text. */
+function append(events: StreamEvent[], event: StreamEvent) {
+  const last = events.at(-1)
+  if (last?.type === 'delta' && event.type === 'delta') {
+    const { text, reasoning } = event.data
+    if (text) last.data.text = (last.data.text ?? '') + text
+    if (reasoning) last.data.reasoning = (last.data.reasoning ?? '') + reasoning
+  } else {
+    events.push(event)
   }
 }
 

@@ -4,15 +4,17 @@
  * A pane is shown at most every `interval` ms, and a frame takes as many panes as fit into it by
  * what a pane cost lately, the browser's own layout and painting included: one where answers are
  * fast and many, so that a key is soon answered, and more of those that begin or end, which many
- * may do at once. A rest in proportion to its cost follows. Clock and scheduling can be injected.
+ * may do at once. No frame is left out: the browser needs the next one anyway, to look what its
+ * mouse is over now, and a pane in it costs less than one in a frame of its own. Clock and
+ * scheduling can be injected.
  */
 import { nextTick } from 'vue'
 
 export interface FrameLoopOptions {
   interval?: number
   now?: () => number
-  /** Runs at the next frame, but not for so many ms. */
-  schedule?: (run: () => void, delay: number) => void
+  /** Runs at the next frame. */
+  schedule?: (run: () => void) => void
   /** Resolves when the work of one pane has reached the DOM. */
   settle?: () => Promise<void>
   /** Resolves when the browser has drawn the frame. */
@@ -33,8 +35,6 @@ const GROWING = 25
 const URGENT = 80
 /** ms of work on one pane; what is left over comes later. */
 const BUDGET = 16
-/** Of a frame's cost: what is left for the rest of the page, and for other processes. */
-const REST = 0.15
 
 export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
   const { interval = 50, now = () => performance.now() } = options
@@ -42,7 +42,6 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
   const pending = new Map<string, { show: () => void; urgent: boolean }>()
   const shownAt = new Map<string, number>()
   let scheduled = false
-  let restedAt = 0
   let began: number | null = null
   /** ms that a pane cost lately. */
   let cost = 0
@@ -70,16 +69,14 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
     began = null
     await drawn()
     scheduled = false
-    const end = now()
-    if (count) cost = (cost + (end - start) / count) / 2
-    restedAt = end + (end - start) * REST
+    if (count) cost = (cost + (now() - start) / count) / 2
     wake()
   }
 
   function wake() {
     if (scheduled || !pending.size) return
     scheduled = true
-    schedule(() => void frame(), Math.max(0, restedAt - now()))
+    schedule(() => void frame())
   }
 
   return {
@@ -99,9 +96,8 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
 }
 
 /** A hidden tab gets no frames, but its answers go on. */
-function nextFrame(run: () => void, delay: number) {
+function nextFrame(run: () => void) {
   if (document.visibilityState === 'hidden') setTimeout(run, 500)
-  else if (delay > 1) setTimeout(() => nextFrame(run, 0), delay)
   else requestAnimationFrame(() => afterKeys(run))
 }
 

@@ -30,6 +30,9 @@ async function collect(body: ReadableStream<Uint8Array>): Promise<StreamEvent[]>
 const textOf = (events: StreamEvent[]) =>
   events.map((event) => (event.type === 'delta' ? event.data.text : '')).join('')
 
+/** What comes of words is the same, however many events brought them. */
+const withoutWords = (events: StreamEvent[]) => events.filter(({ type }) => type !== 'delta')
+
 describe('readEvents', () => {
   it('gives the same events wherever two cuts fall, through characters too', async () => {
     const whole = bytes(START + delta('héllo 世界 🦊👩‍👩‍👧') + delta('!') + DONE)
@@ -38,7 +41,9 @@ describe('readEvents', () => {
     for (let cut = 1; cut < whole.length; cut++) {
       const second = Math.min(whole.length, cut + 3)
       const parts = [whole.slice(0, cut), whole.slice(cut, second), whole.slice(second)]
-      expect(await collect(streamOf(parts))).toEqual(expected)
+      const events = await collect(streamOf(parts))
+      expect(textOf(events)).toBe(textOf(expected))
+      expect(withoutWords(events)).toEqual(withoutWords(expected))
     }
   })
 
@@ -47,6 +52,23 @@ describe('readEvents', () => {
     const events = await collect(streamOf([...whole].map((byte) => Uint8Array.of(byte))))
     expect(events.map(({ type }) => type)).toEqual(['start', 'delta', 'done'])
     expect(textOf(events)).toBe('世界')
+  })
+
+  it('gives words that came together as one event', async () => {
+    const thought = 'event: delta\ndata: {"reasoning":"hm"}\n\n'
+    const chunks = [START + delta('a') + thought + delta('b') + thought, delta('c') + DONE]
+    const events = await collect(streamOf(chunks.map(bytes)))
+    expect(events.map(({ type }) => type)).toEqual(['start', 'delta', 'delta', 'done'])
+    expect(events[1]).toMatchObject({ data: { text: 'ab', reasoning: 'hmhm' } })
+    expect(events[2]).toMatchObject({ data: { text: 'c' } })
+  })
+
+  it('keeps the order of words and what replaces them', async () => {
+    const replace = 'event: replace\ndata: {"text":"A"}\n\n'
+    const events = await collect(
+      streamOf([bytes(START + delta('a') + replace + delta('b') + DONE)]),
+    )
+    expect(events.map(({ type }) => type)).toEqual(['start', 'delta', 'replace', 'delta', 'done'])
   })
 
   it('reads CRLF line ends', async () => {
