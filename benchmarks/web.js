@@ -2,10 +2,12 @@
 globalThis.watched = (() => {
   const TOO_SHORT_TO_BE_TOLD = 16 // ms; the browser reports no shorter event
   const ENDED = /Ended at ([\d.]+)\s*$/
-  let tasks, keys, shown
+  let tasks, keys, shown, begun
 
   new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) tasks?.push(duration)
+    for (const { duration, startTime } of list.getEntries()) {
+      if (startTime > begun) tasks?.push(duration) // and not those before, which are told late
+    }
   }).observe({ type: 'longtask' })
 
   const late = new Map()
@@ -43,6 +45,7 @@ globalThis.watched = (() => {
 
   return {
     begin() {
+      begun = performance.now()
       tasks = []
       keys = []
       shown = new Map()

@@ -1,7 +1,8 @@
 """How the page keeps up with many fast answers: the built page in Chromium, echo workers, Markdown.
 
 A prompt of Markdown goes to all panes, and each worker says it again, so many tokens a second, and
-at its end the time. Meanwhile somebody types. Then the panes are closed.
+at its end the time. Meanwhile somebody types. Then the panes are closed, and what memory is left is
+compared with what there was before they were opened.
 """
 
 import argparse
@@ -110,22 +111,34 @@ $$
 
 
 @dataclass
+class Memory:
+    """MB of the page that are still reachable, by a heap snapshot of the browser."""
+
+    objects: float
+    """Of JavaScript."""
+    document: float
+    """The browser's own: elements, styles, and what undoes each key that was typed."""
+    code: float
+    """What the browser has compiled of the page's scripts: more, the oftener they run."""
+
+
+@dataclass
 class Run:
     """What was seen of one prompt."""
 
     behind: float
     task: float
     keys: list[float]
-    heap: float
-    """MB of JavaScript objects once the panes are closed."""
+    memory: Memory
+    """Once the panes are closed."""
 
 
 @dataclass
 class Seen:
     """What was seen of all."""
 
-    start: float
-    """MB of JavaScript objects before the panes were opened."""
+    start: Memory
+    """Before the panes were opened."""
     runs: list[Run]
 
 
@@ -150,13 +163,21 @@ class Tab:
             self.page.get_by_role("menuitem", name="Close").click()
         expect(self.page.get_by_test_id("empty")).to_be_visible()
 
-    def heap(self) -> float:
-        """MB of JavaScript objects that are still reachable."""
+    def memory(self) -> Memory:
+        """What is still reachable."""
         # What was closed is let go some tasks later: weak references, stored sessions.
         self.page.wait_for_timeout(3000)
         for _ in range(3):
             self.devtools.send("HeapProfiler.collectGarbage")
-        return float(self.devtools.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+        chunks: list[str] = []
+
+        def keep(event: dict[str, Any]) -> None:
+            chunks.append(event["chunk"])
+
+        self.devtools.on("HeapProfiler.addHeapSnapshotChunk", keep)
+        self.devtools.send("HeapProfiler.takeHeapSnapshot")
+        self.devtools.remove_listener("HeapProfiler.addHeapSnapshotChunk", keep)
+        return memory_of(json.loads("".join(chunks)))
 
     def ask(self, prompt: str, tokens: int) -> dict[str, Any]:
         """Send it to all panes, type while they answer, and say what the page saw."""
@@ -183,6 +204,20 @@ class Tab:
         if self.profile:
             found = self.devtools.send("Profiler.stop")["profile"]
             self.profile.write_text(json.dumps(found), "utf-8")
+
+
+def memory_of(snapshot: dict[str, Any]) -> Memory:
+    """The sizes in a heap snapshot, as Chromium's developer tools save it: a flat list of nodes."""
+    meta, nodes = snapshot["snapshot"]["meta"], snapshot["nodes"]
+    fields = meta["node_fields"]
+    names = meta["node_types"][fields.index("type")]
+    sums = dict.fromkeys(names, 0)
+    types = nodes[fields.index("type") :: len(fields)]
+    sizes = nodes[fields.index("self_size") :: len(fields)]
+    for kind, size in zip(types, sizes, strict=True):
+        sums[names[kind]] += size
+    document, code = sums.pop("native"), sums.pop("code")
+    return Memory(sum(sums.values()) / 1e6, document / 1e6, code / 1e6)
 
 
 def enlarge(page: Page) -> None:
@@ -228,13 +263,13 @@ def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) 
         # Once before: what the browser compiles when it is first used stays in any case.
         tab.ask(markdown(tokens), tokens)
         tab.close_all()
-        start = tab.heap()
+        start = tab.memory()
         found = []
         for _ in range(runs):
             tab.open_all(panes)
             seen = tab.ask(markdown(tokens), tokens)
             tab.close_all()
-            found.append(Run(seen["behind"], seen["task"], seen["keys"], tab.heap()))
+            found.append(Run(seen["behind"], seen["task"], seen["keys"], tab.memory()))
         return Seen(start, found)
 
 
@@ -250,17 +285,16 @@ def row(panes: int, seen: Seen) -> list[str]:
         least, most = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
         return f"{statistics.median(values):.{digits}f} ({least}–{most})"
 
-    runs = seen.runs
-    last = runs[-1].heap
+    runs, start, last = seen.runs, seen.start, seen.runs[-1].memory
     return [
         str(panes),
         median([run.behind for run in runs], 2),
         median([run.task for run in runs]),
         median([p95(run.keys) for run in runs]),
-        f"{seen.start:.1f}",
-        f"{runs[0].heap:.1f}",
-        f"{last:.1f}",
-        f"{(last / seen.start - 1) * 100:+.0f} %",
+        f"{start.objects:.2f} → {last.objects:.2f}",
+        f"{(last.objects / start.objects - 1) * 100:+.1f} %",
+        f"{start.document:.1f} → {last.document:.1f}",
+        f"{start.code:.1f} → {last.code:.1f}",
     ]
 
 
@@ -269,10 +303,10 @@ HEAD = [
     "behind at the end, s",
     "longest task, ms",
     "typing p95, ms",
-    "heap before, MB",
-    "after run 1",
-    "after the last",
-    "last ÷ before",
+    "objects, MB",
+    "after ÷ before",
+    "document, MB",
+    "compiled code, MB",
 ]
 
 

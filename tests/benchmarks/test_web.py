@@ -2,21 +2,32 @@
 
 import pytest
 
-from benchmarks.web import Run, Seen, markdown, p95, report, watch_page
+from benchmarks.web import Memory, Run, Seen, markdown, memory_of, p95, report, watch_page
 from bots.echo_bot import pieces
 from tests.e2e.conftest import built_page
 
 
 def test_a_line_has_medians_and_what_memory_is_left() -> None:
     runs = [
-        Run(behind=0.1, task=60, keys=[16.0] * 19 + [40.0], heap=6.0),
-        Run(behind=0.3, task=90, keys=[24.0] * 20, heap=5.5),
-        Run(behind=0.2, task=0, keys=[32.0], heap=5.25),
+        Run(behind=0.1, task=60, keys=[16.0] * 19 + [40.0], memory=Memory(6.0, 2.5, 1.5)),
+        Run(behind=0.3, task=90, keys=[24.0] * 20, memory=Memory(5.5, 2.5, 1.5)),
+        Run(behind=0.2, task=0, keys=[32.0], memory=Memory(5.25, 2.5, 1.5)),
     ]
-    text = report({8: Seen(5.0, runs)}, 2000, "a quiet machine")
+    text = report({8: Seen(Memory(5.0, 2.0, 1.0), runs)}, 2000, "a quiet machine")
     assert "2000 tokens of Markdown at 200 a second to each pane; medians of 3 runs" in text
-    line = "| 8 | 0.20 (0.10–0.30) | 60 (0–90) | 24 (16–32) | 5.0 | 6.0 | 5.2 | +5 % |"
-    assert line in text
+    assert "| 8 | 0.20 (0.10–0.30) | 60 (0–90) | 24 (16–32) |" in text
+    assert "| 5.00 → 5.25 | +5.0 % | 2.0 → 2.5 | 1.0 → 1.5 |" in text
+
+
+def test_a_snapshot_tells_the_page_s_objects_from_the_browser_s() -> None:
+    meta = {
+        "node_fields": ["type", "name", "id", "self_size"],
+        "node_types": [["hidden", "code", "native"], "string", "number", "number"],
+    }
+    kinds_and_bytes = [(1, 2_000_000), (2, 3_000_000), (0, 500_000), (1, 1_000_000)]
+    nodes = [field for kind, size in kinds_and_bytes for field in (kind, 0, 0, size)]
+    found = memory_of({"snapshot": {"meta": meta}, "nodes": nodes})
+    assert found == Memory(objects=0.5, document=3.0, code=3.0)
 
 
 def test_p95_leaves_out_one_in_twenty() -> None:
@@ -39,7 +50,7 @@ def test_a_small_run() -> None:
     built_page()
     seen = watch_page(panes=2, tokens=60, runs=1)
     [run] = seen.runs
-    assert seen.start > 0
-    assert run.heap > 0
+    for memory in (seen.start, run.memory):
+        assert min(memory.objects, memory.document, memory.code) > 0.5
     assert run.keys
     assert min(run.keys) >= 16
