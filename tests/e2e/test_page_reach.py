@@ -212,6 +212,23 @@ def test_the_focus_returns_after_dialogs(zoo_page: ZooPage, start_zoo: Start) ->
     expect(settings).to_be_focused()
 
 
+def test_a_menu_of_the_sidebar_lies_over_the_panes(zoo_page: ZooPage, start_zoo: Start) -> None:
+    page = zoo_page.page
+    page.goto(start_zoo("Fox").url)
+    expect(page.get_by_test_id("pane")).to_have_count(1)
+    zoo_page.card("Fox").get_by_role("button", name="Actions for Fox").click()
+    lies_over = page.get_by_role("menu").evaluate(
+        """menu => {
+          menu.style.minWidth = '480px' // as words of another language may
+          const { right, bottom } = menu.getBoundingClientRect()
+          const there = document.elementsFromPoint(right - 8, bottom - 8)
+          const parts = there.map((element) => element.closest('[role=menu], [data-testid=pane]'))
+          return [...new Set(parts)].map((part) => part?.getAttribute('role') ?? part?.localName)
+        }"""
+    )
+    assert lies_over[:2] == ["menu", "section"]
+
+
 def test_an_input_method_keeps_its_enter(zoo_page: ZooPage, start_zoo: Start) -> None:
     page = zoo_page.page
     page.goto(start_zoo("Fox").url)
