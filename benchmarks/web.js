@@ -19,7 +19,7 @@ globalThis.watched = (() => {
   addEventListener('keydown', ({ timeStamp }) => keys?.push(timeStamp), true)
 
   /** Cheaply: this is asked again and again while the page is busiest. */
-  function isSaid(pane) {
+  function saidAt(pane) {
     let end = [...pane.querySelectorAll('[data-testid=answer-text]')].at(-1)
     while (end?.lastElementChild) end = end.lastElementChild
     return ENDED.exec(end?.textContent ?? '')
@@ -33,7 +33,7 @@ globalThis.watched = (() => {
 
   // A pane may say that it is done before its last block stands there.
   function wait(pane) {
-    const said = isSaid(pane)
+    const said = saidAt(pane)
     if (!said) return requestAnimationFrame(() => wait(pane))
     // The task after a frame: what is in the document has been drawn.
     requestAnimationFrame(() => {
