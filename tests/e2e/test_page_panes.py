@@ -170,6 +170,23 @@ def test_a_turn_keeps_its_height_when_the_next_one_comes(
     assert all(max(seen) - min(seen) <= 1 for seen in heights), heights
 
 
+def test_a_deleted_prompt_leaves_the_panes_at_their_end(
+    zoo_page: ZooPage, start_zoo: Start
+) -> None:
+    page = zoo_page.page
+    page.goto(start_zoo("Fox").url)
+    fox = zoo_page.pane("Fox")
+    zoo_page.ask("\n\n".join(["some words"] * 60))
+    fox.expect_status("done")
+    eventually(lambda: to_end(fox) <= 1 and is_below(fox), "the end")
+    prompt = page.get_by_label("Prompt", exact=True)
+    prompt.fill("some words")
+    prompt.fill("")
+    page.evaluate("new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(ok)))")
+    assert to_end(fox) <= 1
+    expect(fox.root.get_by_role("button", name="Latest")).to_be_hidden()
+
+
 def test_panes_change_places_by_mouse_and_keys(zoo_page: ZooPage, start_zoo: Start) -> None:
     page = zoo_page.page
     page.goto(start_zoo("Fox", "Owl", "Bee").url)
