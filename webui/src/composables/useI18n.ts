@@ -37,11 +37,20 @@ export function useI18n() {
     return key in shown.value ? t(key as MessageKey, values) : null
   }
 
-  const number = (value: number, digits = 0) =>
-    new Intl.NumberFormat(prefs.language, { maximumFractionDigits: digits }).format(value)
+  const number = (value: number, digits = 0) => formatOf(prefs.language, digits).format(value)
 
   const duration = (ms: number) =>
     ms < 1000 ? `${Math.round(ms)} ms` : `${number(ms / 1000, ms < 10_000 ? 2 : 1)} s`
 
   return { t, maybe, number, duration, language }
+}
+
+const formats = new Map<string, Intl.NumberFormat>()
+
+/** To make one takes many times as long as to use it. */
+function formatOf(language: Language, maximumFractionDigits: number): Intl.NumberFormat {
+  const key = `${language} ${maximumFractionDigits}`
+  const made = formats.get(key) ?? new Intl.NumberFormat(language, { maximumFractionDigits })
+  formats.set(key, made)
+  return made
 }

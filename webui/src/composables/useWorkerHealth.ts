@@ -5,10 +5,11 @@
  * Every worker has its own timer and its own back-off, so a dead one delays nobody. Nothing is
  * asked while the tab is hidden. `checkWorker` asks at once, after a failed answer for instance.
  */
+import { watch as onChange } from 'vue'
 import { getInfo, getParams, listHubWorkers } from '../api/client'
 import { ApiError } from '../api/errors'
 import type { HubWorker } from '../api/wire'
-import { useWorkers } from '../stores/workers'
+import { update, useWorkers } from '../stores/workers'
 import type { Worker } from '../stores/workers'
 
 const READY_MS = 5000
@@ -31,11 +32,12 @@ let hubAsking = false
 
 export function startWatching(): () => void {
   const workers = useWorkers()
-  const unsubscribe = workers.$subscribe(() => watchAll(), { flush: 'post' })
+  const urls = () => workers.list.map(({ url }) => url)
+  const unwatch = onChange(urls, watchAll, { flush: 'post' })
   document.addEventListener('visibilitychange', onVisible)
   void askHub().then(watchAll)
   return () => {
-    unsubscribe()
+    unwatch()
     document.removeEventListener('visibilitychange', onVisible)
     clearTimeout(hubTimer)
     for (const { timer } of watches.values()) clearTimeout(timer)
@@ -108,7 +110,7 @@ function onHubTimer() {
 
 function applyHub(entries: HubWorker[]) {
   const workers = useWorkers()
-  const before = new Map(workers.all.map(({ url, health }) => [url, health]))
+  const before = new Map(workers.all.map(({ url, health }) => [url, { ...health }]))
   workers.applyHub(entries)
   watchAll()
   for (const { url, health } of entries) {
@@ -149,12 +151,9 @@ async function ask(url: string): Promise<void> {
 async function refresh(worker: Worker, watch: Watch, watchedByHub: boolean): Promise<void> {
   const target = useWorkers().target(worker.url)
   const info = await getInfo(target)
-  worker.info = info
-  worker.locked = false
-  if (!watchedByHub) {
-    const { state, progress, error } = info
-    worker.health = { ...worker.health, state, progress, error }
-  }
+  const { state, progress, error } = info
+  update(worker, { info, locked: false })
+  if (!watchedByHub) update(worker.health, { state, progress, error })
   const outdated = watch.stale && info.state === 'ready'
   if (outdated || !worker.params) worker.params = await getParams(target)
   watch.stale = info.state !== 'ready'

@@ -8,6 +8,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref, watch } from 'vue'
 import type { Target } from '../api/client'
+import { isObject } from '../text/legible'
 import type { HubWorker, ParamsSchema, Progress, WorkerInfo, WorkerState } from '../api/wire'
 import { readLocal, readTab, writeLocal, writeTab } from './storage'
 
@@ -50,9 +51,8 @@ export const useWorkers = defineStore('workers', () => {
   watch(
     () => all.value.map(toSaved),
     (saved) => writeLocal('workers', saved),
-    { deep: true },
   )
-  watch(keys, (value) => writeTab('keys', value), { deep: true })
+  watch(keys, (value) => writeTab('keys', value))
 
   const find = (url: string) => list.value.find((worker) => worker.url === url)
 
@@ -105,8 +105,10 @@ export const useWorkers = defineStore('workers', () => {
         all.value.push(newWorker({ url: entry.url }))
         worker = all.value.at(-1)!
       }
-      worker.hub = { id: entry.id, name: entry.name, source: entry.source }
-      worker.health = { ...entry.health }
+      update(worker, {
+        hub: { id: entry.id, name: entry.name, source: entry.source },
+        health: { ...entry.health },
+      })
     }
     const urls = new Set(entries.map(({ url }) => url))
     for (const worker of all.value) if (!urls.has(worker.url)) worker.hub = null
@@ -126,6 +128,18 @@ export function workerName(worker: Worker): string {
 export function stateOf({ locked, health }: Worker): ShownState {
   return locked && health.state !== 'down' ? 'locked' : health.state
 }
+
+/** Takes news over: what has stayed the same is not touched, so nobody who shows it shows it anew. */
+export function update<T extends object>(known: T, news: Partial<T>): void {
+  for (const key of Object.keys(news) as (keyof T)[]) {
+    const [before, now] = [known[key], news[key]!]
+    if (isObject(before) && isObject(now) && hasSameKeys(before, now)) update(before, now)
+    else if (before !== now) known[key] = now
+  }
+}
+
+const hasSameKeys = (one: object, two: object) =>
+  Object.keys(one).join('\n') === Object.keys(two).join('\n')
 
 function newWorker(part: Partial<Worker> & { url: string }): Worker {
   return {

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { watchEffect } from 'vue'
 import { stateOf, useWorkers } from '../../src/stores/workers'
 
 type Answer = { status?: number; body?: unknown } | 'refused' | 'silent'
@@ -36,6 +37,13 @@ function reply(url: string, init?: RequestInit): Promise<Response> {
   }
   const { status = 200, body = {} } = answer
   return Promise.resolve(Response.json(body, { status }))
+}
+
+/** Told what something of the workers is, now and whenever that is shown anew. */
+function showing(read: () => unknown) {
+  const shown = vi.fn()
+  watchEffect(() => shown(read()), { flush: 'sync' })
+  return shown
 }
 
 /** The module remembers whether there is a hub, so every test has its own. */
@@ -119,6 +127,25 @@ describe('without a hub', () => {
     expect(state('http://b:1')).toBe('ready')
   })
 
+  it('touches only what is new', async () => {
+    const busy = { ...info().body, queue: { running: 0 } }
+    world['http://b:1/info'] = () => ({ body: busy })
+    world['http://b:1/params'] = () => ({})
+    useWorkers().add({ url: 'http://b:1' })
+    await watch()
+    const worker = useWorkers().find('http://b:1')!
+    const name = showing(() => worker.info!.name + worker.health.state)
+    const queue = showing(() => worker.info!.queue!.running)
+    busy.queue.running = 1
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(count('http://b:1/info')).toBeGreaterThan(10)
+    expect(name).toHaveBeenCalledOnce()
+    expect(queue.mock.calls).toEqual([[0], [1]])
+    busy.name = 'other'
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(name.mock.calls).toEqual([['wready'], ['otherready']])
+  })
+
   it('is not fooled by what is no worker', async () => {
     world['http://b:1/info'] = () => ({ body: { hello: 'world' } })
     useWorkers().add({ url: 'http://b:1' })
@@ -141,6 +168,18 @@ describe('with a hub', () => {
     const before = count('http://a:1/info')
     await vi.advanceTimersByTimeAsync(60_000)
     expect(count('http://a:1/info')).toBe(before)
+  })
+
+  it('touches only what is new', async () => {
+    world[HUB] = () => hubList('ready')
+    world['http://a:1/info'] = () => info()
+    world['http://a:1/params'] = () => ({})
+    await watch()
+    const shown = showing(() => useWorkers().list.map(({ hub, health }) => [hub!.name, health.state]))
+    const before = count(HUB)
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect(count(HUB)).toBe(before + 10)
+    expect(shown).toHaveBeenCalledOnce()
   })
 
   it('turns a restarted worker ready and learns what it is now', async () => {
