@@ -32,9 +32,13 @@ export interface FrameLoop {
 /** ms that a frame may cost in which texts grow. */
 const GROWING = 25
 /** ms that a frame may cost in which answers begin or end. */
-const URGENT = 80
+const URGENT = 90
 /** ms of work on one pane; what is left over comes later. */
-const BUDGET = 16
+const BUDGET = 24
+
+/** Of what a frame with one pane costs, what each further pane adds; the rest is paid once. */
+const EACH = 0.4
+const parts = (panes: number) => 1 + (panes - 1) * EACH
 
 export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
   const { interval = 50, now = () => performance.now() } = options
@@ -43,7 +47,7 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
   const shownAt = new Map<string, number>()
   let scheduled = false
   let began: number | null = null
-  /** ms that a pane cost lately. */
+  /** ms that a frame with one pane cost lately. */
   let cost = 0
 
   async function frame() {
@@ -51,7 +55,7 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
     let count = 0
     for (const [key, { show, urgent }] of [...pending]) {
       if (!urgent && start - (shownAt.get(key) ?? -Infinity) < interval) continue
-      const expected = Math.max(now() - start, cost * count) + cost
+      const expected = Math.max(now() - start, cost * parts(count)) + cost * EACH
       if (count && expected > (urgent ? URGENT : GROWING)) continue
       // What is asked for again goes to the back of the line, so that nobody is left out for long.
       if (!pending.delete(key)) continue
@@ -69,7 +73,7 @@ export function createFrameLoop(options: FrameLoopOptions = {}): FrameLoop {
     began = null
     await drawn()
     scheduled = false
-    if (count) cost = (cost + (now() - start) / count) / 2
+    if (count) cost = (cost + (now() - start) / parts(count)) / 2
     wake()
   }
 

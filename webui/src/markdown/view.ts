@@ -33,6 +33,8 @@ interface Whole {
 
 export class MarkdownView {
   private text = ''
+  /** Whether all of `text` is shown. */
+  private complete = false
   /** Where the first block begins that may still change, and how many are before it. */
   private stable = 0
   private finished = 0
@@ -50,26 +52,35 @@ export class MarkdownView {
    * where `isLate` stopped it before the end: calling again goes on from there.
    */
   show(text: string, ended: boolean, isLate: () => boolean = () => false): boolean {
-    return ended ? this.showWhole(text, isLate) : this.grow(text, isLate)
+    if (!ended) return this.grow(text, false, isLate)
+    const isShown = this.whole?.text === text || (this.complete && this.text === text)
+    // The last words come first: they need not wait until everything is read again.
+    if (!isShown && !hasReferences(text)) {
+      if (!this.grow(text, true, isLate) || isLate()) return false
+    }
+    return this.showWhole(text, isLate)
   }
 
-  private grow(text: string, isLate: () => boolean): boolean {
+  private grow(text: string, ended: boolean, isLate: () => boolean): boolean {
     this.whole = null
     if (!text.startsWith(this.text)) this.startAgain()
     this.text = text
+    this.complete = false
     const blocks = splitBlocks(md, text.slice(this.stable))
     const finished = finishedCount(blocks)
     const first = this.finished
+    let some = false
     for (const [index, { source, openFence }] of blocks.entries()) {
-      if (index > 0 && isLate()) return false
-      const closed = index < blocks.length - 1 || (isFence(source) && !openFence)
-      this.place(first + index, source, closed)
+      if (some && isLate()) return false
+      const closed = ended || index < blocks.length - 1 || (isFence(source) && !openFence)
+      some = this.place(first + index, source, closed) || some
       if (index < finished) {
         this.finished++
         this.stable += source.length
       }
     }
     this.cutAfter(first + blocks.length)
+    this.complete = true
     return true
   }
 
@@ -134,6 +145,7 @@ export class MarkdownView {
 
   private startAgain() {
     this.text = ''
+    this.complete = false
     this.stable = this.finished = 0
   }
 }

@@ -116,7 +116,7 @@ describe('frame loop', () => {
     const b = bench()
     const alone = b.deadline()
     expect(alone()).toBe(false)
-    b.pass(17)
+    b.pass(25)
     expect(alone()).toBe(true)
     b.request('a')
     await b.frame()

@@ -175,7 +175,9 @@ describe('with a hub', () => {
     world['http://a:1/info'] = () => info()
     world['http://a:1/params'] = () => ({})
     await watch()
-    const shown = showing(() => useWorkers().list.map(({ hub, health }) => [hub!.name, health.state]))
+    const shown = showing(() =>
+      useWorkers().list.map(({ hub, health }) => [hub!.name, health.state]),
+    )
     const before = count(HUB)
     await vi.advanceTimersByTimeAsync(20_000)
     expect(count(HUB)).toBe(before + 10)

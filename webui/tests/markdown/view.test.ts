@@ -115,6 +115,19 @@ describe('MarkdownView', () => {
     expect(spy).not.toHaveBeenCalled()
   })
 
+  it('shows the last words before it reads the whole again', () => {
+    const view = start()
+    view.show('One.\n\nTwo.\n\nThr', false)
+    const parse = vi.spyOn(md.block, 'parse')
+    const text = 'One.\n\nTwo.\n\nThree.\n'
+    const late = view.show(text, true, () => true)
+    expect(late.complete).toBe(false)
+    expect(late.blocks.at(-1)).toBe('<p>Three.</p>\n')
+    expect(parse).not.toHaveBeenCalledWith(text, expect.anything(), {}, expect.anything())
+    expect(view.show(text, true, () => true).complete).toBe(true)
+    expect(parse).toHaveBeenCalledWith(text, expect.anything(), {}, expect.anything())
+  })
+
   it('highlights a fence only when it is closed', () => {
     const view = start()
     const open = '```python\ndef f(): pass\n'
