@@ -8,8 +8,8 @@
 import { defineStore } from 'pinia'
 import { computed, ref, watch } from 'vue'
 import type { Target } from '../api/client'
-import { isObject } from '../text/legible'
 import type { HubWorker, ParamsSchema, Progress, WorkerInfo, WorkerState } from '../api/wire'
+import { isObject } from '../text/legible'
 import { readLocal, readTab, writeLocal, writeTab } from './storage'
 
 export type HealthState = WorkerState | 'connecting' | 'starting' | 'down'

@@ -101,6 +101,18 @@ describe('frame loop', () => {
     expect(b.shown.length - before).toBeLessThan(6)
   })
 
+  it('knows that a further pane adds less than the first costs', async () => {
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+    const b = bench(Object.fromEntries(keys.map((key) => [key, 5])), 30)
+    for (let n = 0; n < 20; n++) {
+      b.request('a', true)
+      await b.frame()
+    }
+    for (const key of keys) b.request(key, true)
+    await b.frame()
+    expect(b.shown).toHaveLength(20 + 4)
+  })
+
   it('leaves out no frame where there is something to show', async () => {
     const b = bench({ a: 10, b: 10 }, 50)
     for (let n = 0; n < 40; n++) {
