@@ -117,7 +117,7 @@ class Memory:
     objects: float
     """Of JavaScript."""
     document: float
-    """The browser's own: elements, styles, and what undoes each key that was typed."""
+    """The browser's own: elements, styles, and what undoes what was put into the prompt's field."""
     code: float
     """What the browser has compiled of the page's scripts: more, the oftener they run."""
 
