@@ -8,7 +8,7 @@ import httpx
 import psutil
 
 from benchmarks.report import machine, table, write_section
-from bots.builtin import resolve
+from bots.checkpoints.builtin import resolve
 from tests.support import running_worker
 
 MODEL = "builtin:smollm2"

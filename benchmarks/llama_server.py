@@ -7,17 +7,18 @@ import signal
 import sys
 from pathlib import Path
 
-from bots import builtin, llamacpp_setup
-from bots.gguf_header import read_header
+from bots.backends.llamacpp import parameters
+from bots.backends.llamacpp.gguf_header import read_header
+from bots.checkpoints import builtin
 from bots.settings import BotConfig
 
 
 def main() -> None:
     """Load the built-in GGUF and serve it."""
     port, slots = int(sys.argv[1]), int(sys.argv[2])
-    xllamacpp = llamacpp_setup.binding()
+    xllamacpp = parameters.binding()
     path = builtin.resolve("builtin:smollm2-gguf")
-    params = llamacpp_setup.parameters(
+    params = parameters.parameters(
         xllamacpp, path, read_header(path), Path("unused"), slots, BotConfig()
     )
     params.hostnames, params.port = ["127.0.0.1"], port

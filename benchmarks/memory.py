@@ -18,9 +18,9 @@ import psutil
 import torch
 
 from benchmarks.report import machine, table, write_section
-from bots import choose_bot
-from bots.checkpoints.writer import Writer
-from bots.memory import peak_resident
+from bots.commands.writer import Writer
+from bots.process_memory import peak_resident
+from bots.registry.registry import choose_bot
 from bots.settings import BotConfig
 from tests.golden_data import GOLDEN
 
@@ -88,7 +88,7 @@ def make(folder: Path, layers: int, bits: int) -> int:
 
 def load(folder: Path, tokens: int) -> dict[str, float]:
     """Load and answer; bytes beside what the libraries take, and seconds."""
-    import bots.transformers_bot  # noqa: F401 (its memory is not the model's)
+    import bots.backends.transformers.bot  # noqa: F401 (its memory is not the model's)
 
     process, before = psutil.Process(), psutil.Process().memory_info().rss
     found: dict[str, float] = {}

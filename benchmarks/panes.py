@@ -22,8 +22,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from benchmarks.report import Watch, machine, table, write_section
+from bots.backends.echo import EchoBot
 from bots.chatbot import Inputs
-from bots.echo_bot import EchoBot
 from bots.events import Step
 from bots.settings import BotSettings
 from server.hub.page import PAGE

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bots import builtin
+from bots.checkpoints import builtin
 
 FOLDER, GGUF = "builtin:smollm2", "builtin:smollm2-gguf"
 _TRANSFORMERS = "import sys; from transformers.cli.transformers import main; sys.exit(main())"

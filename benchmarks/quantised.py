@@ -23,9 +23,9 @@ import transformers
 
 from benchmarks.report import Watch, machine, table, write_section
 from benchmarks.sides import MODEL, Http
-from bots.builtin import resolve
-from bots.checkpoints.libraries import LIBRARIES
-from bots.measure import WINDOW
+from bots.checkpoints.builtin import resolve
+from bots.checkpoints.quantized.libraries import LIBRARIES
+from bots.commands.perplexity import WINDOW
 from tests.support import running_worker
 
 TEXT = Path(__file__).parent.parent / "docs"
@@ -119,7 +119,7 @@ def make_gptq(out: Path, text: str, options: argparse.Namespace) -> str:
     calibration = out.with_name(f"{out.name}.txt")
     calibration.write_text(text, "utf-8")
     command = ["quantize", MODEL, "--calibration", str(calibration), "--group-size", "64"]
-    started = [sys.executable, "-c", "from server.cli import main; main()"]
+    started = [sys.executable, "-c", "from server.cli.main import main; main()"]
     begun = time.monotonic()
     subprocess.run([*started, *command, "--out", str(out)], check=True)
     seconds = time.monotonic() - begun

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
 
 from benchmarks.client import ask_all
-from bots import builtin
+from bots.checkpoints import builtin
 from bots.events import Delta, Done
 from bots.families.auto import AutoBot
 from bots.settings import BotConfig

@@ -16,12 +16,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final
 
-from bots.answer import AnswerEvents
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Done, Event, FinishReason, Message, PromptScored, Start, Step, Usage
-from bots.pause import Pause, waited
 from bots.settings import BotConfig, BotSettings
-from bots.text import AnswerText
+from bots.streaming.assembly import AnswerEvents
+from bots.streaming.pause import Pause, waited
+from bots.streaming.text_filter import AnswerText
 
 Progress = Callable[[str, float | None], None]
 """Called with what is being done and the fraction done, 0 to 1, or None when unknown."""

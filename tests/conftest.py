@@ -5,7 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from bots import builtin
+from bots.checkpoints import builtin
 
 # No time limit an example: the machine may be busy with something else.
 hypothesis.settings.register_profile("suite", deadline=None)

@@ -15,7 +15,7 @@ from bots.checkpoints.load import read_json
 from bots.checkpoints.shards import Shards, listed
 from bots.checkpoints.source import ADAPTER_CONFIG
 from bots.errors import LoadError
-from bots.quantised.linear import QuantisedLinear
+from bots.layers.quantized import QuantisedLinear
 
 _FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
 _OLD = {"enable_lora", "merge_weights"}

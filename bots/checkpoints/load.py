@@ -22,17 +22,20 @@ from transformers import (
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-from bots import known_bots
-from bots.checkpoints import chatglm, glm, internlm2, moss
-from bots.checkpoints.libraries import LIBRARIES, described, quantization_config, require
-from bots.checkpoints.native import Native, same_names
-from bots.checkpoints.packing import packed
-from bots.checkpoints.quantised import Gptq, format_of, unpacked
-from bots.checkpoints.quantiser import Int8Config, PackedConfig
-from bots.checkpoints.recipe import Lazy, Recipe, state_dict
+from bots.checkpoints.formats.chatglm import weights as chatglm
+from bots.checkpoints.formats.glm import weights as glm
+from bots.checkpoints.formats.internlm2 import weights as internlm2
+from bots.checkpoints.formats.moss import weights as moss
+from bots.checkpoints.formats.native import Native, same_names
+from bots.checkpoints.quantized.formats import Gptq, format_of, unpacked
+from bots.checkpoints.quantized.hf_quantizer import Int8Config, PackedConfig
+from bots.checkpoints.quantized.libraries import LIBRARIES, described, quantization_config, require
+from bots.checkpoints.quantized.repack import packed
 from bots.checkpoints.shards import Progress, Shards, listed
+from bots.checkpoints.state_dict import Lazy, Recipe, state_dict
 from bots.errors import LoadError
-from bots.quantised.linear import kernels
+from bots.layers.quantized import kernels
+from bots.registry.registry import known_bots
 
 _DELTA = re.compile(r"-delta(-v?[\d.]+)?/?$")
 """How repositories call weights that must be added to a base: vicuna-7b-delta-v1.1."""

@@ -13,9 +13,9 @@ import torch
 from accelerate.utils import get_max_memory
 from accelerate.utils.modeling import convert_file_size_to_int
 
-from bots import builtin
+from bots.checkpoints import builtin
 from bots.errors import ConfigError, LoadError
-from bots.quantised.half import can_halve
+from bots.layers.half import can_halve
 from bots.settings import BotConfig
 
 Memory = dict[int | str, int]

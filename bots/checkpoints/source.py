@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
-from bots import builtin
+from bots.checkpoints import builtin
 from bots.errors import ConfigError
 
 Progress = Callable[[str, float | None], None]

@@ -10,7 +10,7 @@ from itertools import groupby
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from bots.engine.cache import KVCache, KVStack
+from bots.engine.kv_cache import KVCache, KVStack
 
 
 @dataclass(slots=True)

@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from bots.engine.device import input_device
+from bots.engine.fair_lock import Turns
 from bots.engine.rope import forget_lengths
 from bots.engine.sampler import COLDEST, MOST, CountPenalty, Finite
-from bots.engine.turns import Turns
 from bots.events import Step
 
 _KNOWN = {name for name in vars(GenerationConfig()) if not name.startswith("_")}

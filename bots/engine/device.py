@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from bots.memory import free_memory, peak_resident
-from bots.quantised.half import HalfLinear
+from bots.layers.half import HalfLinear
+from bots.process_memory import free_memory, peak_resident
 
 
 def input_device(model: Any) -> torch.device:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from jinja2 import TemplateError
 
-from bots import known_bots
+from bots.backends.transformers.bot import TransformersChatBot
 from bots.errors import InvalidRequest, LoadError
 from bots.events import Message
+from bots.registry.registry import known_bots
 from bots.settings import BotSettings
-from bots.transformers_bot import TransformersChatBot
 
 
 class AutoBot(TransformersChatBot):

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, with_defaults
-from bots.transformers_bot import TransformersChatBot, TransformersSettings
 from bots.turns import Turns
 
 _FULL_WIDTH = dict(zip(",!:;?", "，！：；？", strict=True))

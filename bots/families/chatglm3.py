@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from bots.backends.transformers.bot import TokenInputs, TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, with_defaults
-from bots.transformers_bot import TokenInputs, TransformersChatBot, TransformersSettings
 
 SYSTEM = (
     "You are ChatGLM3, a large language model trained by Zhipu.AI. Follow the user's instructions"

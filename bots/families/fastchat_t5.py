@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from bots.backends.transformers.bot import TransformersChatBot
 from bots.events import Message
 from bots.settings import BotSettings
-from bots.transformers_bot import TransformersChatBot
 from bots.turns import Turns
 
 SYSTEM = (

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from bots.backends.transformers.bot import TokenInputs, TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, with_defaults
-from bots.transformers_bot import TokenInputs, TransformersChatBot, TransformersSettings
 from bots.turns import Turns
 
 HISTORY_TOKENS = 1000

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, control, with_defaults
-from bots.transformers_bot import TransformersChatBot, TransformersSettings
 from bots.turns import Turns
 
 CHAT = (

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, with_defaults
-from bots.transformers_bot import TransformersChatBot, TransformersSettings
 from bots.turns import Turns
 
 SYSTEM = (

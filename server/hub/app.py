@@ -8,16 +8,16 @@ from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.gzip import GZipMiddleware
 
-from server.errors import ApiError, responses
-from server.handlers import add_handlers
+from server.http.errors import ApiError, responses
+from server.http.handlers import add_handlers
+from server.http.middleware import HostCheck, RequestContext
 from server.hub.metrics import HubMetrics
 from server.hub.page import Page, SafeHeaders
 from server.hub.registry import Registry
 from server.hub.schema import HubReadiness, NewWorker, WorkerEntry, WorkerList
 from server.hub.supervisor import Supervisor
-from server.middleware import HostCheck, RequestContext
-from server.schema import HealthResponse
-from server.worker import package_version
+from server.worker.schema import HealthResponse
+from server.worker.worker import package_version
 
 MAX_BODY_BYTES = 64 * 1024
 

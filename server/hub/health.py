@@ -8,9 +8,9 @@ from typing import NoReturn
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from server.errors import ErrorDetail
+from server.http.errors import ErrorDetail
 from server.hub.registry import Member, Registry
-from server.schema import ProgressBody, State
+from server.worker.schema import ProgressBody, State
 
 TIMEOUT = 2.0
 SOON = 0.5

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from server.address import same_worker, seen_from
-from server.errors import ApiError
+from server.http.address import same_worker, seen_from
+from server.http.errors import ApiError
 from server.hub.schema import Health, NewWorker, WorkerEntry
 from server.hub.zoo import ZooWorker
 

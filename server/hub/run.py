@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from server.address import http_url, is_loopback, reachable
+from server.http.address import http_url, is_loopback, reachable
+from server.http.ports import check_free, listen
 from server.hub.app import create_hub
 from server.hub.console import HubConsole
 from server.hub.health import health_client
@@ -16,7 +17,6 @@ from server.hub.metrics import HubMetrics
 from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
 from server.hub.zoo import Zoo
-from server.ports import check_free, listen
 
 LAST_REQUESTS = 2
 """Seconds that running requests for the page and the list have when the hub ends."""

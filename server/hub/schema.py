@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from server.address import worker_key, worker_url
-from server.schema import ProgressBody
+from server.http.address import worker_key, worker_url
+from server.worker.schema import ProgressBody
 
 State = Literal["starting", "loading", "ready", "draining", "failed", "down"]
 

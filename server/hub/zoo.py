@@ -20,11 +20,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bots import check_path, find_bot
 from bots.errors import ConfigError
-from server.address import http_url, origins_of, reachable
-from server.config import ENV_PREFIX, WorkerConfig, explain, read_options
+from bots.registry.registry import check_path, find_bot
+from server.http.address import http_url, origins_of, reachable
 from server.hub.schema import plain_name
+from server.worker.config import ENV_PREFIX, WorkerConfig, explain, read_options
 
 HUB_PORT = 8080
 FIRST_WORKER_PORT = 8081

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from benchmarks.quantised import forms, judged_text, perplexity
-from bots.measure import WINDOW
+from bots.commands.perplexity import WINDOW
 
 pytestmark = pytest.mark.model
 

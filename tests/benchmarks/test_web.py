@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.web import Memory, Run, Seen, markdown, memory_of, p95, report, watch_page
-from bots.echo_bot import pieces
+from bots.backends.echo import pieces
 from tests.e2e.conftest import built_page
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bots.backends.echo import EchoBot, EchoSettings, pieces
 from bots.chatbot import BotInfo, ChatBot, Inputs
-from bots.echo_bot import EchoBot, EchoSettings, pieces
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Delta, Done, Event, Message, Replace, Start, Step, Usage
 from bots.settings import BotSettings, control

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bots import choose_bot
+from bots.backends.transformers.bot import TransformersChatBot
 from bots.events import Delta
+from bots.registry.registry import choose_bot
 from bots.settings import BotConfig
-from bots.transformers_bot import TransformersChatBot
 from tests.golden_data import GOLDEN, NAMES, TYPES, Case, cases, tolerance
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bots import MODEL_DICT, find_bot
+from bots.registry.known import MODEL_DICT
+from bots.registry.registry import find_bot
 from server.hub.zoo import load_zoo
 
 CONFIGS = Path(__file__).parents[2] / "configs"

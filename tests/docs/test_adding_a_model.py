@@ -20,11 +20,11 @@ from starlette.testclient import TestClient
 
 import bots
 import bots.families
-from bots import choose_bot
 from bots.errors import LoadError
+from bots.registry.registry import ENTRY_POINT_GROUP, choose_bot
 from bots.settings import BotConfig, Control
-from server.app import create_app
-from server.config import load_config
+from server.worker.app import create_app
+from server.worker.config import load_config
 from tests.docs.pages import Block, blocks, read
 from tests.support import eventually
 
@@ -125,7 +125,7 @@ def test_by_an_entry_in_model_dict(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         bots.families, "__path__", [*bots.families.__path__, str(folder / "families")]
     )
-    monkeypatch.setattr(bots, "MODEL_DICT", bots.MODEL_DICT | entry)
+    monkeypatch.setitem(bots.MODEL_DICT, "markov", entry["markov"])
     with worker(type="markov") as client:
         assert_answers(client)
 
@@ -138,9 +138,9 @@ def test_by_a_package_with_an_entry_point(folder: Path, monkeypatch: pytest.Monk
     info.mkdir(parents=True)
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     (info / "METADATA").write_text(metadata, "utf-8")
-    points = project["entry-points"][bots.ENTRY_POINT_GROUP]
+    points = project["entry-points"][ENTRY_POINT_GROUP]
     listed = "\n".join(f"{key} = {value}" for key, value in points.items())
-    text = f"[{bots.ENTRY_POINT_GROUP}]\n{listed}\n"
+    text = f"[{ENTRY_POINT_GROUP}]\n{listed}\n"
     (info / "entry_points.txt").write_text(text, "utf-8")
     (site / "markov_bot.py").write_text(block("markov_bot.py").text, "utf-8")
     monkeypatch.syspath_prepend(str(site))
@@ -163,7 +163,7 @@ def test_settings_are_the_controls_that_the_page_shows() -> None:
 
 
 def test_the_attributes_of_a_family_and_their_defaults() -> None:
-    from bots.transformers_bot import TransformersChatBot
+    from bots.backends.transformers.bot import TransformersChatBot
 
     table = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
     assert table

@@ -1,34 +1,32 @@
-"""docs/architecture.md against the code: its tree of bots/."""
+"""docs/architecture.md against the code: every folder has one line in its tree."""
 
 from pathlib import PurePosixPath
 
 from tests.docs.pages import ROOT, blocks, read
 
+TREES = ("bots", "server")
 
-def shown() -> dict[str, set[str]]:
-    """Folder → the modules that the page's tree has in it."""
+
+def shown() -> set[str]:
+    """The folders in the page's tree, as paths."""
     [tree] = [one.text for one in blocks(read("docs/architecture.md"), "text")]
-    found: dict[str, set[str]] = {}
+    found: set[str] = set()
     path: list[str] = []
     for line in tree.splitlines():
-        names = line.partition("#")[0]
-        del path[(len(line) - len(line.lstrip())) // 2 :]
-        if names.strip().endswith("/"):
-            path.append(names.strip().rstrip("/"))
-            found["/".join(path)] = set()
-        else:
-            found["/".join(path)] |= set(names.split())
+        indent = len(line) - len(line.lstrip())
+        path = [*path[: indent // 2], line.split()[0].rstrip("/")]
+        found.add("/".join(path))
     return found
 
 
-def test_the_tree_of_bots() -> None:
-    """Each module is shown in its folder and nothing else is; families are only said to be many."""
-    there: dict[str, set[str]] = {}
-    for file in (ROOT / "bots").rglob("*.py"):
-        path = PurePosixPath(file.relative_to(ROOT).as_posix())
-        there.setdefault(str(path.parent), set()).add(path.stem)
-    there["bots/families"] = set()
-    for folder, modules in there.items():
-        if folder != "bots":
-            modules.discard("__init__")
-    assert shown() == there
+def folders(top: str) -> set[str]:
+    """The folders under `top` that hold code."""
+    files: list[Path] = [
+        one for end in ("py", "ts", "vue") for one in (ROOT / top).rglob(f"*.{end}")
+    ]
+    there = {PurePosixPath(file.relative_to(ROOT).parent.as_posix()) for file in files}
+    return {str(one) for folder in there for one in (folder, *folder.parents) if str(one) != "."}
+
+
+def test_every_folder_has_a_line_in_the_tree() -> None:
+    assert shown() == set.union(*map(folders, TREES))

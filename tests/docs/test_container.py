@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from server.config import WorkerConfig
 from server.hub.supervisor import MARGIN
 from server.hub.zoo import load_zoo
+from server.worker.config import WorkerConfig
 from tests.docs.pages import ROOT, read
 
 

@@ -5,8 +5,8 @@ import re
 import torch
 from transformers import LlamaForCausalLM
 
-from bots import MODEL_DICT, MODEL_NAME_TO_MODEL_DICT
-from bots.checkpoints.recipe import as_it_is
+from bots.checkpoints.state_dict import as_it_is
+from bots.registry.known import MODEL_DICT, MODEL_NAME_TO_MODEL_DICT
 from tests.docs.pages import blocks, read
 
 PAGE = read("docs/models.md")

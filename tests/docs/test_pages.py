@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import pytest
 import typer
 
-from server.cli import app
-from server.config import WorkerConfig
+from server.cli.main import app
 from server.hub.zoo import load_zoo
+from server.worker.config import WorkerConfig
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose, read
 
 ENGLISH, CHINESE = read("README.md"), read("README.zh-CN.md")

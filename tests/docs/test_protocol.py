@@ -11,17 +11,17 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from bots import errors as bot_errors
-from bots.echo_bot import EchoBot
+from bots.backends.echo import EchoBot
 from bots.errors import BotError
-from server.app import create_app
-from server.config import ENV_PREFIX, WorkerConfig, load_config
-from server.handlers import _CODES as HTTP_CODES
+from server.http.handlers import _CODES as HTTP_CODES
 from server.hub.app import create_hub
 from server.hub.metrics import HubMetrics
 from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
-from server.metrics import Metrics
-from server.schema import StreamEvents
+from server.worker.app import create_app
+from server.worker.config import ENV_PREFIX, WorkerConfig, load_config
+from server.worker.metrics import Metrics
+from server.worker.schema import StreamEvents
 from tests.docs.pages import ROOT, read
 
 PAGE = read("docs/protocol.md")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bots.echo_bot import EchoBot
+from bots.backends.echo import EchoBot
 from bots.events import Message
 from bots.settings import BotSettings
 

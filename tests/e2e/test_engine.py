@@ -12,10 +12,10 @@ import httpx
 import pytest
 import torch
 
-from bots import choose_bot
-from bots.engine.decode import decode
+from bots.backends.transformers.bot import TransformersChatBot
+from bots.engine.sequential import decode
+from bots.registry.registry import choose_bot
 from bots.settings import BotConfig
-from bots.transformers_bot import TransformersChatBot
 from tests.golden_data import GOLDEN
 from tests.support import WorkerProcess, eventually, running_worker
 

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
-from bots.echo_bot import EchoBot
-from server.app import create_app
-from server.config import load_config
+from bots.backends.echo import EchoBot
+from server.worker.app import create_app
+from server.worker.config import load_config
 from tests.support import WorkerProcess, answers, eventually, running_worker
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from bots.backends.echo import EchoBot
 from bots.chatbot import ChatBot
-from bots.echo_bot import EchoBot
-from server.app import create_app
-from server.config import load_config
+from server.worker.app import create_app
+from server.worker.config import load_config
 from tests.support import eventually
 
 MakeClient = Callable[..., TestClient]

@@ -8,7 +8,7 @@ from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
-from bots.checkpoints.tokenizers.chatglm import TEXTS, ChatGLMTokenizer
+from bots.checkpoints.formats.chatglm.tokenizer import TEXTS, ChatGLMTokenizer
 from bots.checkpoints.tokenizers.pieces import PiecesTokenizer
 
 READER = "chatzoo_tokenizer"

@@ -7,13 +7,13 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from bots.checkpoints.glm import is_version_3
-from bots.checkpoints.tokenizers import moss
-from bots.checkpoints.tokenizers.chatglm import (
+from bots.checkpoints.formats.chatglm.tokenizer import (
     ChatGLM2Tokenizer,
     ChatGLM3Tokenizer,
     ChatGLMTokenizer,
 )
+from bots.checkpoints.formats.glm.weights import is_version_3
+from bots.checkpoints.formats.moss import tokenizer as moss
 from bots.checkpoints.tokenizers.export import READER
 from bots.checkpoints.tokenizers.files import VOCABULARIES, failure, read_json, read_pieces
 from bots.checkpoints.tokenizers.pieces import LlamaPiecesTokenizer

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bots import choose_bot
 from bots.errors import LoadError
 from bots.events import Delta
+from bots.registry.registry import choose_bot
 from bots.settings import BotConfig
 from tests.golden_data import GOLDEN
 

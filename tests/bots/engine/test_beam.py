@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import T5ForConditionalGeneration
 
+from bots.backends.transformers.bot import TransformersSettings
 from bots.engine.beam import beam
 from bots.events import Step
-from bots.transformers_bot import TransformersSettings
 from tests.golden_data import GOLDEN
 
 PROMPT = [5, 60, 7, 100, 31, 8, 9, 200]

@@ -13,10 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from bots.backends.transformers.bot import TransformersChatBot
 from bots.engine.device import page_out_files
 from bots.events import Delta, Message, Replace
 from bots.settings import BotConfig, BotSettings
-from bots.transformers_bot import TransformersChatBot
 from tests.golden_data import GOLDEN
 
 

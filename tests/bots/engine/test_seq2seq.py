@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import T5ForConditionalGeneration
 
-from bots.engine.decode import Token, decode
-from bots.transformers_bot import TransformersSettings
+from bots.backends.transformers.bot import TransformersSettings
+from bots.engine.sequential import Token, decode
 from tests.golden_data import GOLDEN, Case, cases, tolerance
 
 ROWS = [(case, row) for case in cases("t5") for row in range(len(case.ids))]

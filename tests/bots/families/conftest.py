@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bots import choose_bot
 from bots.checkpoints.load import read_config
 from bots.checkpoints.tokenizers import load_tokenizer
+from bots.registry.registry import choose_bot
 from tests.golden_data import GOLDEN
 
 WithTokenizer = Callable[[str, str], Any]

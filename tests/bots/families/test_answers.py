@@ -2,8 +2,8 @@
 
 import pytest
 
-from bots import choose_bot
 from bots.events import Delta, Done, Message, Start
+from bots.registry.registry import choose_bot
 from bots.settings import BotConfig
 from tests.golden_data import GOLDEN
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from bots import MODEL_DICT, choose_bot
+from bots.backends.transformers.bot import TransformersChatBot
 from bots.events import Message, Role
-from bots.transformers_bot import TransformersChatBot
+from bots.registry.known import MODEL_DICT
+from bots.registry.registry import choose_bot
 
 FAMILIES = sorted(
     name

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from bots.backends.transformers.bot import TransformersChatBot
 from bots.errors import InvalidRequest
 from bots.events import Delta, Done, Message, Step
-from bots.tools import plugin_turn
-from bots.transformers_bot import TransformersChatBot
+from bots.families.moss_plugins import plugin_turn
 from tests.bots.families.conftest import WithTokenizer
 
 THOUGHTS = '<|Inner Thoughts|>: I compute.<eot>\n<|Commands|>: Calculate("1+1")<eoc>'

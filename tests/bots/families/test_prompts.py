@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bots import choose_bot
 from bots.events import Message
+from bots.registry.registry import choose_bot
 
 GOLDEN = Path(__file__).parent / "golden"
 SYSTEM = Message("system", "You are a pirate.")

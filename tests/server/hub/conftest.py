@@ -16,7 +16,7 @@ import pytest
 from tests.support import free_port
 
 ROOT = Path(__file__).parents[3]
-CHATZOO = [sys.executable, "-c", "from server.cli import main; main()"]
+CHATZOO = [sys.executable, "-c", "from server.cli.main import main; main()"]
 
 
 class Hub:

@@ -8,13 +8,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from server.config import WorkerConfig
 from server.hub.app import MAX_BODY_BYTES, create_hub
 from server.hub.metrics import HubMetrics
 from server.hub.page import NOT_BUILT, Page
 from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
 from server.hub.zoo import ZooWorker
+from server.worker.config import WorkerConfig
 from tests.support import eventually
 
 LARGE = "export {}\n" * 1000

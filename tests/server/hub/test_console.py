@@ -4,12 +4,12 @@ import io
 
 from rich.console import Console
 
-from server.config import WorkerConfig
 from server.hub.console import HubConsole
 from server.hub.registry import Member
 from server.hub.schema import Health, State
 from server.hub.zoo import ZooWorker
-from server.schema import ProgressBody
+from server.worker.config import WorkerConfig
+from server.worker.schema import ProgressBody
 
 
 def hub_console(*, terminal: bool) -> HubConsole:

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable
 import httpx
 import pytest
 
-from server.config import WorkerConfig
 from server.hub import health
 from server.hub import supervisor as module
 from server.hub.registry import Member, Registry
 from server.hub.supervisor import Backoff, Supervisor, told, worker_command
 from server.hub.zoo import ZooWorker
+from server.worker.config import WorkerConfig
 
 
 def test_delays_double_up_to_half_a_minute() -> None:

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from bots.errors import ConfigError
-from server.config import WorkerConfig
 from server.hub.console import HubConsole
 from server.hub.run import up
 from server.hub.zoo import Zoo, ZooWorker
+from server.worker.config import WorkerConfig
 from tests.server.hub.conftest import CHATZOO, ROOT, Hub
 from tests.support import eventually, free_port
 

@@ -11,7 +11,7 @@ import pytest
 from bots.checkpoints.tokenizers import check_vocabulary, load_tokenizer
 from bots.engine.detokenizer import Detokenizer
 from bots.errors import LoadError
-from tests.bots.checkpoints.tokenizers.conftest import Copy, Load, config_of
+from tests.bots.checkpoints.conftest import Copy, Load, config_of
 from tests.golden_data import GOLDEN, tokens
 
 NAMES = sorted(path.parent.name for path in GOLDEN.glob("*/golden_tokens.json"))

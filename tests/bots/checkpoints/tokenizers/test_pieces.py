@@ -11,7 +11,7 @@ from bots.checkpoints.tokenizers import load_tokenizer
 from bots.checkpoints.tokenizers.files import read_pieces
 from bots.engine.detokenizer import Detokenizer
 from bots.errors import LoadError
-from tests.bots.checkpoints.tokenizers.conftest import Copy, Load, config_of
+from tests.bots.checkpoints.conftest import Copy, Load, config_of
 from tests.golden_data import GOLDEN
 
 NAMES = ["chatglm", "chatglm2", "chatglm3", "internlm2", "llama"]

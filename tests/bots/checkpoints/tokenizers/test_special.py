@@ -7,7 +7,7 @@ import pytest
 
 from bots.checkpoints.tokenizers import load_tokenizer
 from bots.errors import LoadError
-from tests.bots.checkpoints.tokenizers.conftest import Copy, config_of
+from tests.bots.checkpoints.conftest import Copy, config_of
 
 
 def flagged(content: str, **flags: bool) -> dict[str, Any]:

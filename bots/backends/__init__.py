@@ -1,0 +1,1 @@
+"""Libraries and endpoints that run a model, each behind the contract."""

@@ -1,0 +1,1 @@
+"""ChatGLM2-6B and ChatGLM3-6B."""

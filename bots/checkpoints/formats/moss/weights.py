@@ -1,0 +1,34 @@
+"""MOSS (fnlp/moss-moon-003-*) as transformers' CodeGen.
+
+The tensors have the same names and the same order of query, value and key in `qkv_proj`; only the
+causal masks, which CodeGen makes itself, are left out.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import CodeGenConfig, CodeGenForCausalLM
+
+from bots.checkpoints.formats.native import Native
+from bots.checkpoints.state_dict import Make, as_it_is
+
+# fmt: off
+_FIELDS = [
+    "vocab_size", "n_positions", "n_ctx", "n_embd", "n_layer", "n_head", "rotary_dim",
+    "n_inner", "activation_function", "resid_pdrop", "embd_pdrop", "attn_pdrop",
+    "layer_norm_epsilon", "initializer_range", "use_cache", "bos_token_id", "eos_token_id",
+]
+# fmt: on
+_NOT_NEEDED = re.compile(r"\.attn\.causal_mask$")
+
+
+def native(config: Mapping[str, Any]) -> Native:
+    """The CodeGen of a MOSS `config` (config.json)."""
+    fields = {name: config[name] for name in _FIELDS if name in config}
+    return Native(CodeGenForCausalLM, CodeGenConfig(**fields, tie_word_embeddings=False), targets)
+
+
+def targets(name: str) -> Mapping[str, Make]:
+    """Every tensor but the masks, under its own name."""
+    return {} if _NOT_NEEDED.search(name) else {name: as_it_is}

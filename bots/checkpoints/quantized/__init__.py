@@ -1,0 +1,1 @@
+"""Quantized weights, from the files to packed layers."""

@@ -1,0 +1,130 @@
+"""Quantised weights of the files as the packed tensors of a model's layers, never at full size."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+
+from bots.checkpoints.quantized.formats import Format, weights
+from bots.checkpoints.shards import Shards, listed
+from bots.checkpoints.state_dict import Recipe, Targets
+from bots.errors import LoadError
+from bots.layers.layout import (
+    Layout,
+    kernel_for,
+    stored_codes,
+    stored_scale,
+    stored_zero,
+)
+
+ROWS = 256
+"""Rows that are packed at a time; a multiple of what a kernel mixes (64)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Layouts by the name of the layer, tensors by their own, and what tensors of the files are
+    used in them."""
+
+    layouts: dict[str, Layout]
+    recipes: dict[str, Recipe]
+    used: frozenset[str]
+
+
+def packed(shards: Shards, how: Format, targets: Targets, device: str, dtype: torch.dtype) -> Plan:
+    """How the quantised weights of a checkpoint become packed ones.
+
+    `device` and `dtype` are where and in what the layers will compute. Raises LoadError for
+    weights that lack a part, do not fit together, or are not known.
+    """
+    plan = Plan({}, {}, frozenset())
+    unknown: list[str] = []
+    used: set[str] = set()
+    for name, sources in weights(shards.names, how).items():
+        made = targets(name)
+        if made is None:
+            unknown.append(name)
+            continue
+        used |= set(sources)
+        layout, order = _layout(shards, how, sources)
+        for target, make in made.items():
+            # What cuts a weight by rows says by their numbers which ones it takes.
+            rows = make(torch.arange(layout.outputs))
+            one = replace(layout, outputs=len(rows))
+            one = replace(one, kernel=kernel_for(one, device, dtype))
+            layer = target.removesuffix(".weight")
+            plan.layouts[layer] = one
+            plan.recipes.update(_recipes(layer, one, how, rows, sources, order))
+    if unknown:
+        raise LoadError(f"The checkpoint has tensors that its model does not: {listed(unknown)}.")
+    return replace(plan, used=frozenset(used))
+
+
+def _layout(
+    shards: Shards, how: Format, sources: tuple[str, ...]
+) -> tuple[Layout, torch.Tensor | None]:
+    """The layout of one weight, but for its kernel, and the order of its columns by groups."""
+    parts = [shards.read(name) for name in sources]
+    try:
+        outputs, inputs, groups = how.shape(*parts)
+    except LoadError as error:
+        raise LoadError(f"{sources[0]}: {error.message}") from error
+    scales = parts[1] if len(parts) < 4 else parts[2]
+    bits = 8 if how.bits == 8 else 4
+    layout = Layout(outputs, inputs, bits, groups, signed=how.signed, dtype=scales.dtype)
+    if len(parts) < 4:
+        return layout, None
+    group = parts[3].long()
+    size, rest = divmod(inputs, groups)
+    if rest or not torch.equal(group.bincount(minlength=groups), torch.full((groups,), size)):
+        return replace(layout, uneven=True), None
+    order = group.argsort(stable=True)
+    if torch.equal(order, torch.arange(inputs)):
+        return layout, None
+    return replace(layout, ordered=True), order
+
+
+def _recipes(
+    layer: str,
+    layout: Layout,
+    how: Format,
+    rows: torch.Tensor,
+    sources: tuple[str, ...],
+    order: torch.Tensor | None,
+) -> Mapping[str, Recipe]:
+    made = {"weight": Recipe(sources[:1], partial(_codes, layout, how, rows, order))}
+    for part, stored in (("scale", stored_scale), ("zero", stored_zero)):
+        made[part] = Recipe(sources[1:3], partial(_scales, stored, layout, how, rows))
+    if layout.ordered:
+        made["order"] = Recipe(sources[3:], lambda group: group.argsort(stable=True).int())
+    if layout.uneven:
+        made["group"] = Recipe(sources[3:], lambda group: group.int())
+    return {f"{layer}.{part}": made[part] for part in layout.tensors()}
+
+
+def _codes(
+    layout: Layout,
+    how: Format,
+    rows: torch.Tensor,
+    order: torch.Tensor | None,
+    source: torch.Tensor,
+) -> torch.Tensor:
+    shape, dtype = layout.tensors()["weight"]
+    stored = torch.empty(shape, dtype=dtype)
+    for start in range(0, len(rows), ROWS):
+        codes = how.codes(rows[start : start + ROWS], source)
+        if order is not None:
+            codes = codes.index_select(1, order)
+        stored[start : start + ROWS] = stored_codes(layout, codes)
+    return stored
+
+
+def _scales(
+    stored: Callable[[Layout, torch.Tensor, torch.Tensor], torch.Tensor],
+    layout: Layout,
+    how: Format,
+    rows: torch.Tensor,
+    *parts: torch.Tensor,
+) -> torch.Tensor:
+    return stored(layout, *how.scale_and_zero(rows, *parts))

@@ -1,0 +1,1 @@
+"""Work on model files: convert, add deltas, quantize, measure."""

@@ -1,0 +1,10 @@
+"""Fetch the built-in model before a worker needs it."""
+
+from bots.chatbot import Progress
+
+
+def fetch_builtin(progress: Progress) -> None:
+    """Put every form of the built-in model into the cache, each byte checked. Raises LoadError."""
+    from bots.checkpoints import builtin  # imports only when asked for: it reaches for the network
+
+    builtin.verify(progress)

@@ -1,0 +1,117 @@
+"""A turn of MOSS with plugins: two runs of the model, and between them the program's part.
+
+The format (https://github.com/OpenLMLab/MOSS#plugin-augmented-moss): the model writes
+`<|Inner Thoughts|>: …<eot>` and `<|Commands|>: …<eoc>`; the program runs the commands and writes
+`<|Results|>:\\n…\\n<eor>`; the model answers after `<|MOSS|>:`. Knows this format, and neither how
+tokens are chosen nor how a command is computed.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Collection, Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bots.engine.detokenizer import Detokenizer
+from bots.events import Step, Usage
+from bots.families.moss_plugins.sandbox import run_tool
+from bots.streaming.text_filter import partial_suffix
+
+ANSWER = "<|MOSS|>:"
+MAX_COMMANDS = 4
+"""Commands of one turn that are run; the model is told of no more."""
+
+_COMMAND = re.compile(r'\b([A-Z]\w*)\((?:"([^"]*)"|([^"\n]*))\)')
+
+
+def results(commands: str, enabled: Collection[str], stop: threading.Event) -> str:
+    """A line for each command, such as `Calculate("1+1") => 2`; `None` where there is none.
+
+    Names that are not `enabled` give `disabled`.
+    """
+    lines = []
+    for found in list(_COMMAND.finditer(commands))[:MAX_COMMANDS]:
+        name, argument = found[1], found[2] or found[3] or ""
+        result = run_tool(name, argument, stop) if name in enabled else "disabled"
+        lines.append(f'{name}("{argument}") => {result}')
+    return "\n".join(lines) or "None"
+
+
+@dataclass
+class PluginTurn:
+    """One request. `decode(ids, settings)` runs the model; `context` is how many tokens it takes.
+
+    Thoughts, commands and results become the reasoning of steps, without ids and log-probabilities,
+    and count as tokens of the answer, as far as the model wrote them.
+    """
+
+    tokenizer: Any
+    decode: Callable[[list[int], Any], Iterator[Step]]
+    enabled: Collection[str]
+    context: int | None
+    stop: threading.Event
+
+    def run(self, prompt: list[int], settings: Any) -> Iterator[Step]:
+        """The steps of both runs; `settings.max_new_tokens` is for both together."""
+        self._said = ""
+        self._ids: list[int] = []
+        self._used = 0
+        ended = yield from self._think(prompt, settings)
+        if ended or self.stop.is_set():
+            return
+        written, answers, _ = self._said.partition(ANSWER)
+        if answers:  # at once; the mark may have come in a token that says more
+            ids, rest = prompt, written + ANSWER
+        else:
+            found = results(written.partition("<|Commands|>:")[2], self.enabled, self.stop)
+            yield Step(reasoning=f"\n<|Results|>:\n{found}\n", usage=self._usage(prompt))
+            ids, rest = [*prompt, *self._ids], f"<eoc>\n<|Results|>:\n{found}\n<eor>\n{ANSWER}"
+        ids = [*ids, *self.tokenizer.encode(rest, add_special_tokens=False)]
+        yield from self._answer(prompt, ids, settings)
+
+    def _think(self, prompt: list[int], settings: Any) -> Generator[Step, None, bool]:
+        """Up to the end of the commands. Returns whether the turn ends here."""
+        end = self.tokenizer.convert_tokens_to_ids("<eoc>")
+        first = settings.model_copy(
+            update={
+                "stop_token_ids": (*settings.stop_token_ids, end),
+                "logprobs": None,
+                "min_new_tokens": 0,  # this and the next are asked of the answer
+                "ignore_eos": False,
+            }
+        )
+        reader = Detokenizer(self.tokenizer, skip_special_tokens=False)
+        shown = 0
+        for step in self.decode(prompt, first):
+            self._ids += step.token_ids
+            self._used += len(step.token_ids)
+            self._said += reader.add(step.token_ids)
+            thoughts, answers, _ = self._said.partition(ANSWER)
+            until = len(thoughts) - (0 if answers else partial_suffix(thoughts, [ANSWER]))
+            yield Step(
+                reasoning=thoughts[shown:until].replace("<eot>", "\n"),
+                prompt_logprobs=step.prompt_logprobs,
+                usage=self._usage(prompt),
+                finish_reason="length" if step.finish_reason == "length" else None,
+            )
+            shown = until
+            if answers:
+                break
+            if step.finish_reason == "length":
+                return True
+        return False
+
+    def _answer(self, prompt: list[int], ids: list[int], settings: Any) -> Iterator[Step]:
+        left = settings.max_new_tokens - self._used
+        if self.context is not None:
+            left = min(left, self.context - len(ids))
+        if left <= 0:  # results may be long, and the model has no positions for more
+            yield Step(finish_reason="length", usage=self._usage(prompt))
+            return
+        second = settings.model_copy(update={"max_new_tokens": left, "prompt_logprobs": None})
+        for step in self.decode(ids, second):
+            self._used += len(step.token_ids)
+            yield replace(step, usage=self._usage(prompt))
+
+    def _usage(self, prompt: list[int]) -> Usage:
+        return Usage(len(prompt), self._used)

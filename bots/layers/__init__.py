@@ -1,0 +1,1 @@
+"""Linear layers with weights in a layout of their own."""

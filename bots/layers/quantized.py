@@ -1,0 +1,122 @@
+# mypy: allow-subclassing-any
+"""The layer that multiplies with a packed weight, and the embedding beside it."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from bots.layers.layout import Kernel, Layout
+
+BLOCK = {"cpu": 1 << 19, "cuda": 1 << 25}
+"""Weights that are dequantised at a time: on a CPU what its cache holds."""
+
+FEW_ROWS = 64
+"""Up to so many rows `INT8PACK` is faster than dequantising."""
+
+
+class QuantisedLinear(nn.Linear):
+    """`nn.Linear` over packed tensors; which ones, `layout` says.
+
+    A kind of `nn.Linear` so that adapters can be put on it. `weight` is no matrix of numbers.
+    """
+
+    _is_hf_initialized = True  # transformers gives no random numbers to codes that lie on disk
+
+    def __init__(self, layout: Layout, *, bias: bool, dtype: torch.dtype) -> None:
+        nn.Module.__init__(self)  # nn.Linear's own would make a weight of full size
+        self.in_features, self.out_features = layout.inputs, layout.outputs
+        self.layout = layout
+        stored = layout.tensors()
+        for name in ("weight", "scale", "zero", "order", "group"):
+            shape, kind = stored.get(name, ((), None))
+            self.register_parameter(name, None if kind is None else _empty(shape, kind))
+        self.register_parameter("bias", _empty((layout.outputs,), dtype) if bias else None)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """`rows` [..., in] → [..., out]."""
+        flat = rows.reshape(-1, self.in_features)
+        if self.order is not None:
+            flat = flat.index_select(1, self.order)
+        out = self._product(flat)
+        if self.bias is not None:
+            out = out + self.bias
+        return out.view(*rows.shape[:-1], self.out_features).to(rows.dtype)
+
+    @property
+    def exact(self) -> bool:
+        """Whether products are as exact as the numbers that it is given."""
+        return self.layout.kernel == Kernel.PLAIN
+
+    def _product(self, rows: torch.Tensor) -> Any:
+        layout = self.layout
+        if layout.kernel == Kernel.INT4PACK:
+            return torch.ops.aten._weight_int4pack_mm_for_cpu(
+                rows.bfloat16(), self.weight, layout.kernel_group, self.scale
+            )
+        if layout.kernel == Kernel.INT8PACK and rows.shape[0] <= FEW_ROWS:
+            return torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale)
+        return self._plain(rows)
+
+    def _plain(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows of the weight, dequantised a block at a time; on a CPU multiplied in float32."""
+        kind = rows.device.type
+        given = rows.float() if kind == "cpu" else rows
+        out = given.new_empty(len(rows), self.out_features)
+        step = max(16, BLOCK.get(kind, BLOCK["cuda"]) // self.in_features)
+        for start in range(0, self.out_features, step):
+            part = slice(start, start + step)
+            out[:, part] = given @ self.dequantised(part).to(given.dtype).T
+        return out
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def dequantised(self, rows: slice) -> torch.Tensor:
+        """Rows of the weight [some, in] in float32, columns in the order that is stored."""
+        codes = self.weight[rows]
+        if self.layout.bits == 4:
+            half = self.in_features // 2
+            found = torch.empty(len(codes), 2 * half, device=codes.device)
+            found[:, :half] = codes & 15
+            found[:, half:] = codes >> 4
+        else:
+            found = codes.float()
+        if self.scale is None:
+            return found
+        if self.layout.kernel == Kernel.INT8PACK:
+            return found.mul_(self.scale[rows, None])
+        for part, apply in ((self.zero, torch.Tensor.sub_), (self.scale, torch.Tensor.mul_)):
+            if part is not None:
+                one = part[rows].float()
+                one = one if self.group is None else one.index_select(1, self.group)
+                apply(found.view(len(codes), one.shape[1], -1), one[:, :, None])
+        return found
+
+    def extra_repr(self) -> str:
+        """For people who print the model."""
+        return f"{self.in_features} → {self.out_features}, {self.layout}"
+
+
+class HalfEmbedding(nn.Embedding):
+    """An embedding that keeps half precision and gives float32."""
+
+    def __init__(self, embedding: nn.Embedding, dtype: torch.dtype) -> None:
+        nn.Module.__init__(self)
+        self.num_embeddings, self.embedding_dim = embedding.weight.shape
+        self.padding_idx = embedding.padding_idx
+        self.max_norm, self.norm_type = None, 2.0
+        self.scale_grad_by_freq = self.sparse = False
+        self.weight = _empty(tuple(embedding.weight.shape), dtype)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Ids [...] → [..., dim]."""
+        return nn.functional.embedding(ids, self.weight).float()
+
+
+def kernels(model: Any) -> list[str]:
+    """The kernels that quantised layers of a model run, each once."""
+    layers = (one for one in model.modules() if isinstance(one, QuantisedLinear))
+    return sorted({str(one.layout.kernel) for one in layers if one.layout.bits != 16})
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:
+    return nn.Parameter(torch.empty(shape, dtype=dtype), requires_grad=False)

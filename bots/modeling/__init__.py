@@ -1,1 +1,0 @@
-"""Model classes that transformers does not have."""

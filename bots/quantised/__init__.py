@@ -1,1 +1,0 @@
-"""Linear layers whose weights stay packed in memory: no files, no architectures."""

@@ -1,0 +1,1 @@
+"""From a bot's steps to the events of an answer."""

@@ -1,0 +1,1 @@
+"""A worker as seen by a program."""

@@ -1,0 +1,1 @@
+"""What worker and hub share: middleware, errors, addresses, logs."""

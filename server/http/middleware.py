@@ -1,0 +1,116 @@
+"""What happens to every request of a worker and of the hub: an id, a bound on the body, a net.
+
+Plain ASGI: a stream passes through untouched, and the client's leaving is seen at once.
+"""
+
+import ipaddress
+import secrets
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.http.errors import ApiError, api_error
+
+log = structlog.get_logger("chatzoo.http")
+
+REQUEST_ID = "X-Request-Id"
+
+
+class RequestContext:
+    """Gives each request an id (`scope["state"]["request_id"]`, header `X-Request-Id`), notes when
+    it arrived (`scope["state"]["arrived"]`, seconds of the monotonic clock), refuses
+    bodies over `max_body_bytes` with 413, and turns an unforeseen exception into a 500 that names
+    the id and shows nothing of the inside."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(8)}"
+        scope.setdefault("state", {}).update(request_id=request_id, arrived=time.monotonic())
+        announced = Headers(scope=scope).get("content-length", "")
+        too_large = announced.isdigit() and int(announced) > self.max_body_bytes
+        received, started = 0, False
+
+        async def bounded_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if too_large or received > self.max_body_bytes:
+                    raise HTTPException(413, f"The body is over {self.max_body_bytes} bytes.")
+            return message
+
+        async def named_send(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, bounded_receive, named_send)
+        except Exception as error:
+            log.error("request failed", id=request_id, path=scope["path"], exc_info=error)
+            if started:
+                raise  # the connection must break, or a cut answer would look like a whole one
+            reply = api_error(error, request_id)
+            response = JSONResponse(reply.body.model_dump(), reply.status)
+            await response(scope, receive, named_send)
+
+
+class HostCheck:
+    """Refuses requests that came under a name which is not known to be ours.
+
+    A page of another site can let its own name point at 127.0.0.1 and so pass for the same origin
+    (DNS rebinding). It needs a name for that: addresses are always let in, and so is `localhost`.
+    """
+
+    def __init__(self, app: ASGIApp, names: Iterable[str] = ()) -> None:
+        self.app = app
+        self.names = {"localhost", *(name.lower() for name in names)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        host = hostname(Headers(scope=scope).get("host", "")) if scope["type"] == "http" else None
+        if scope["type"] != "http" or host in self.names or is_address(host or ""):
+            await self.app(scope, receive, send)
+            return
+        known = ", ".join(sorted(self.names))
+        refusal = ApiError(
+            400,
+            "invalid_host",
+            f"{host!r} is not a name of this server. It knows addresses and {known}; more names"
+            " are given to it as allow-host.",
+            param="Host",
+        )
+        response = JSONResponse(refusal.body.model_dump(), refusal.status)
+        await response(scope, receive, send)
+
+
+def hostname(host: str) -> str | None:
+    """The name in a Host header, without its port; None when there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

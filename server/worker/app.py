@@ -1,0 +1,76 @@
+"""The composition root of a worker: a bot and a config become a FastAPI application."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+
+from bots.chatbot import ChatBot
+from server.http.handlers import add_handlers
+from server.http.middleware import REQUEST_ID, HostCheck, RequestContext
+from server.worker.config import WorkerConfig
+from server.worker.routes import generate, health
+from server.worker.routes.legacy import chatzoo, educhat
+from server.worker.routes.openai import chat, shared, text
+from server.worker.worker import OnProgress, Worker, package_version
+
+
+def create_app(
+    bot: ChatBot | Callable[[], ChatBot],
+    config: WorkerConfig,
+    on_progress: OnProgress | None = None,
+) -> FastAPI:
+    """The application of one worker. The model is loaded once the application runs.
+
+    Give a function instead of a bot when making the bot takes long.
+    """
+    worker = Worker(bot, config, on_progress)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        yield
+        await worker.close()
+
+    app = FastAPI(
+        title="ChatZoo worker",
+        version=package_version(),
+        description="One chat model. Streams answers, and says what it is.",
+        lifespan=lifespan,
+        openapi_url=None,  # ours wants the key
+    )
+    app.state.worker = worker
+    for module in (health, generate, shared, chat, text, chatzoo, educhat):
+        app.include_router(module.router)
+    add_handlers(app)
+    app.add_middleware(HostCheck, names=[config.host, socket.gethostname(), *config.allow_host])
+    app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
+    # Outermost, so that the page can read every error.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=config.allow_origin,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=[REQUEST_ID, "Retry-After"],
+    )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The document, with the models that only a stream carries."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        components = schema["components"]["schemas"]
+        for model in generate.EXTRA_SCHEMAS:
+            extra = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            components.update(extra.pop("$defs", {}))
+            components[model.__name__] = extra
+        app.openapi_schema = schema
+    return app.openapi_schema

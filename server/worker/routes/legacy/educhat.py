@@ -1,0 +1,77 @@
+"""EduChat's own two endpoints: that of its README, and that of its demo.
+
+Source: the README and the demo server of icalk-nlp/EduChat.
+"""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict
+
+from server.worker.routes.deps import CallDep, WorkerDep, authorised
+from server.worker.routes.legacy.chatzoo import (
+    STATUSES,
+    Asked,
+    MossQuery,
+    PairAnswer,
+    Turns,
+    ask_pairs,
+    now,
+)
+from server.worker.worker import Worker
+
+router = APIRouter(tags=["compat"], dependencies=[authorised])
+
+_MODES = ("teacher-guide", "emotionEase", "retrievalQA")
+
+
+class EduChatQuery(BaseModel):
+    """The demo's request. `functionUsed` names a mode; any other name is open questions."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    functionUsed: str = ""
+    messages: Turns
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def params(self, worker: Worker) -> dict[str, Any]:
+        """The settings that it asks for; the mode only where the model has modes."""
+        mode = self.functionUsed if self.functionUsed in _MODES else "openQA"
+        named = {
+            "mode": mode if worker.supports("mode") else None,
+            "max_new_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class EduChatAnswer(BaseModel):
+    """The demo's answer; what the model thinks is apart."""
+
+    response: str
+    inner_thought: str
+    status: Literal[200] = 200
+    time: str
+
+
+@router.post("/educhat", responses=STATUSES, response_model_exclude_none=True)
+async def educhat(
+    body: MossQuery, request: Request, worker: WorkerDep, call: CallDep
+) -> PairAnswer:
+    """EduChat's README: one question; the conversation is remembered under `uid`."""
+    async with worker.conversations.turn(body.uid) as (uid, pairs):
+        return await ask_pairs(Asked(request, worker, call), body, pairs, uid)
+
+
+@router.post("/chat", responses=STATUSES)
+async def chat(
+    body: EduChatQuery, request: Request, worker: WorkerDep, call: CallDep
+) -> EduChatAnswer:
+    """EduChat's demo: a conversation in one of its modes."""
+    messages = [turn.to_message() for turn in body.messages]
+    prepared = await worker.prepare(messages, body.params(worker))
+    answer = await Asked(request, worker, call).answer(prepared)
+    return EduChatAnswer(response=answer.text, inner_thought=answer.reasoning, time=now())

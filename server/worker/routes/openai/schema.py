@@ -1,0 +1,224 @@
+"""The bodies of OpenAI's chat and text completions, as far as a worker speaks them.
+
+Format: https://platform.openai.com/docs/api-reference; the sampling fields beyond it are vLLM's.
+Unknown fields are ignored, as clients expect there.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bots.errors import InvalidRequest
+from bots.events import Message, Role
+from server.worker.schema import Text
+
+_SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "ignore_eos",
+)
+
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    model: str | None = None
+    stream: bool = False
+    stream_options: "StreamOptions | None" = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    ignore_eos: bool | None = None
+
+    def sampling(self) -> dict[str, Any]:
+        """The settings that were given, by the bots' names."""
+        given = {name: value for name in _SAMPLING if (value := getattr(self, name)) is not None}
+        if self.stop:
+            given["stop"] = [self.stop] if isinstance(self.stop, str) else self.stop
+        if self.n not in (None, 1):
+            raise InvalidRequest("n: one answer a request.", param="n")
+        return given
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the token counts."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class ContentPart(BaseModel):
+    """A part of a message; only text is understood."""
+
+    type: str
+    text: Text | None = None
+
+
+class ChatTurn(BaseModel):
+    """One message of a chat completion request."""
+
+    role: str
+    content: Text | list[ContentPart] | None = None
+
+    def to_message(self) -> Message:
+        """The bot's form of it. Raises InvalidRequest for what is not text."""
+        role = _ROLES.get(self.role)
+        if role is None:
+            raise InvalidRequest(f"messages: role {self.role!r} is not known.", param="messages")
+        parts = self.content if isinstance(self.content, list) else []
+        if any(part.type != "text" for part in parts):
+            raise InvalidRequest("messages: only text is understood.", param="messages")
+        joined = "".join(part.text or "" for part in parts)
+        text = self.content if isinstance(self.content, str) else joined
+        return Message(role, text)
+
+
+class ChatCompletionRequest(_Request):
+    """POST /v1/chat/completions."""
+
+    messages: list[ChatTurn] = Field(min_length=1)
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+
+
+class CompletionRequest(_Request):
+    """POST /v1/completions."""
+
+    prompt: Text | list[Text] | list[int] | list[list[int]]
+    max_tokens: int | None = None
+    echo: bool = False
+    logprobs: int | None = None
+    return_token_ids: bool = False
+
+
+class OpenAIUsage(BaseModel):
+    """Token counts."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: dict[str, int] | None = None
+
+
+class TopToken(BaseModel):
+    """A candidate token."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class ChatToken(TopToken):
+    """A token of the answer and its candidates."""
+
+    top_logprobs: list[TopToken] = []
+
+
+class ChatLogprobs(BaseModel):
+    """Log-probabilities of an answer."""
+
+    content: list[ChatToken]
+
+
+class AssistantMessage(BaseModel):
+    """The answer of a chat completion."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    reasoning_content: str | None = None
+
+
+class ChatChoice(BaseModel):
+    """The one choice of a chat completion."""
+
+    index: int = 0
+    message: AssistantMessage
+    logprobs: ChatLogprobs | None = None
+    finish_reason: str
+
+
+class ChatCompletion(BaseModel):
+    """A whole chat completion."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: OpenAIUsage
+
+
+class TextLogprobs(BaseModel):
+    """Log-probabilities of a text completion; parallel lists, one entry a token."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+class TextChoice(BaseModel):
+    """One choice of a text completion."""
+
+    index: int
+    text: str
+    logprobs: TextLogprobs | None = None
+    finish_reason: str | None
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+
+
+class TextCompletion(BaseModel):
+    """A whole text completion; one choice a prompt."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: OpenAIUsage
+
+
+class ModelObject(BaseModel):
+    """A model in OpenAI's list."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "chatzoo"
+
+
+class ModelList(BaseModel):
+    """The one model of this worker, as a list."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelObject]

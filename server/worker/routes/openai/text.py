@@ -1,0 +1,159 @@
+"""OpenAI's dialect: /v1/completions, raw prompts with echo and log-probabilities."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from fastapi import APIRouter, Request, Response
+
+from bots.chatbot import Prepared
+from bots.errors import InvalidRequest
+from bots.events import TokenLogprob, TopLogprob, Usage
+from server.http import sse
+from server.worker.answer import Answer, EventStream, collect, last_words
+from server.worker.routes.deps import CallDep, WorkerDep, authorised
+from server.worker.routes.openai.schema import (
+    CompletionRequest,
+    TextChoice,
+    TextCompletion,
+    TextLogprobs,
+)
+from server.worker.routes.openai.shared import (
+    STATUSES,
+    STREAM,
+    allowed,
+    answers_of,
+    check_model,
+    finish,
+    scored,
+    usage_of,
+)
+from server.worker.runner import Ticket
+from server.worker.worker import Worker
+
+router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
+
+
+def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
+    """The prompts of a request: texts, or lists of token ids. Raises InvalidRequest."""
+    prompt = body.prompt
+    if isinstance(prompt, str):
+        return [prompt]
+    if not prompt:
+        raise InvalidRequest("prompt: there is none.", param="prompt")
+    if isinstance(prompt[0], int):
+        return [prompt]
+    return prompt
+
+
+@router.post("/completions", response_model=TextCompletion, responses={200: STREAM, **STATUSES})
+async def completions(
+    body: CompletionRequest, request: Request, worker: WorkerDep, call: CallDep
+) -> Response | TextCompletion:
+    """Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt."""
+    check_model(body.model, worker)
+    worker.check_ready()
+    prompts = _prompts(body)
+    places = worker.runner.max_running + worker.runner.max_queue
+    if len(prompts) > places:
+        raise InvalidRequest(
+            f"prompt: this worker has places for {places} prompts at once.", param="prompt"
+        )
+    worker.runner.check_room(len(prompts))
+    params = body.sampling() | {
+        "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
+    }
+    if body.logprobs is not None:
+        params |= scored(body.logprobs, worker)
+        if body.echo:
+            params["prompt_logprobs"] = body.logprobs
+    allowed(params, worker)
+    prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
+    worker.runner.check_room(len(prompts))
+    calls = [replace(call, id=f"{call.id}-{n}") if n else call for n in range(len(prepared))]
+    tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, calls, strict=True)]
+    if body.stream:
+        return EventStream(_text_frames(tickets, worker, body), *tickets)
+    answers = await collect(request, *tickets)
+    return TextCompletion(
+        id=call.id,
+        created=int(time.time()),
+        model=worker.name,
+        choices=[
+            _text_choice(index, ticket.prepared, answer, body)
+            for index, (ticket, answer) in enumerate(zip(tickets, answers, strict=True))
+        ],
+        usage=usage_of(*(answer.usage for answer in answers)),
+    )
+
+
+def _text_choice(
+    index: int, prepared: Prepared, answer: Answer, body: CompletionRequest, *, sent: int = -1
+) -> TextChoice:
+    """A choice, whole or the next chunk of it; `sent` characters were scored in chunks before it,
+    and -1 says that there was none."""
+    first = sent < 0
+    echoed = prepared.inputs.prompt if body.echo and first else ""
+    tokens = [*answer.prompt_logprobs, *answer.logprobs]
+    ids = body.return_token_ids
+    return TextChoice(
+        index=index,
+        text=echoed + answer.text,
+        logprobs=_text_logprobs(tokens, max(sent, 0)) if body.logprobs is not None else None,
+        finish_reason=finish(answer.done.finish_reason) if answer.done else None,
+        token_ids=list(answer.token_ids) if ids else None,
+        prompt_token_ids=prepared.inputs.token_ids if ids and first else None,
+    )
+
+
+def _text_logprobs(tokens: list[TokenLogprob], at: int) -> TextLogprobs:
+    """The lists of OpenAI's format; `at` characters were scored before."""
+    offsets = []
+    for item in tokens:
+        offsets.append(at)
+        at += len(item.text)
+    return TextLogprobs(
+        tokens=[item.text for item in tokens],
+        token_logprobs=[item.logprob for item in tokens],
+        top_logprobs=[None if item.logprob is None else _by_text(item.top) for item in tokens],
+        text_offset=offsets,
+    )
+
+
+def _by_text(top: Sequence[TopLogprob]) -> dict[str, float]:
+    """The candidates by text, best first. Two may have the same, half a character say: the best
+    one stays."""
+    found: dict[str, float] = {}
+    for one in top:
+        found.setdefault(one.text, one.logprob)
+    return found
+
+
+async def _text_frames(
+    tickets: list[Ticket], worker: Worker, body: CompletionRequest
+) -> AsyncIterator[bytes]:
+    """The choices one after the other; each is decoded meanwhile, whatever its turn."""
+    head = {"id": tickets[0].id, "object": "text_completion", "created": int(time.time())}
+    head["model"] = worker.name
+    usages: list[Usage] = []
+    ticket = tickets[0]
+    try:
+        for index, ticket in enumerate(tickets):
+            sent = -1
+            async for answer, piece in answers_of(ticket, worker):
+                if answer is None:
+                    yield sse.PING
+                    continue
+                part = replace(answer, text=piece)
+                choice = _text_choice(index, ticket.prepared, part, body, sent=sent)
+                if choice.text or answer.done or answer.token_ids or answer.prompt_logprobs:
+                    yield sse.frame({**head, "choices": [choice.model_dump(exclude_none=False)]})
+                    tokens = choice.logprobs.tokens if choice.logprobs else []
+                    sent = max(sent, 0) + sum(map(len, tokens))
+                if answer.done:
+                    usages.append(answer.usage)
+        if body.include_usage:
+            yield sse.frame({**head, "choices": [], "usage": usage_of(*usages).model_dump()})
+        yield sse.DONE
+    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
+        yield sse.frame(last_words(error, ticket))

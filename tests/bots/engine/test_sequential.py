@@ -1,0 +1,171 @@
+"""The decode loop against transformers' own, on a tiny model."""
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+
+from bots.backends.transformers.bot import TransformersSettings
+from bots.engine import causal
+from bots.engine.sequential import Token, decode
+
+PROMPT = [5, 60, 7, 100, 31, 8, 9, 200]
+
+
+def run(model: Any, prompt: list[int] = PROMPT, **settings: Any) -> list[Token]:
+    parsed = TransformersSettings.parse({"temperature": 0, "max_new_tokens": 20} | settings)
+    return list(decode(model, prompt, parsed, threading.Event()))
+
+
+def ids_of(tokens: list[Token]) -> list[int]:
+    return [token.token_id for token in tokens if token.token_id is not None]
+
+
+def generated(model: Any, end: int | None = None, **options: Any) -> list[int]:
+    """The new tokens of transformers' `generate`, without the one that ends them."""
+    ids = torch.tensor([PROMPT])
+    out = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=20,
+        eos_token_id=end,
+        pad_token_id=0,
+        **options,
+    )
+    new: list[int] = out[0, len(PROMPT) :].tolist()
+    return new[:-1] if new[-1] == end else new
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, {}),
+        ({"repetition_penalty": 1.3}, {"repetition_penalty": 1.3}),
+        ({"no_repeat_ngram_size": 2}, {"no_repeat_ngram_size": 2}),
+    ],
+)
+def test_greedy_tokens_are_those_of_generate(
+    tiny_model: Any, ours: dict[str, Any], theirs: dict[str, Any]
+) -> None:
+    assert ids_of(run(tiny_model, **ours)) == generated(tiny_model, do_sample=False, **theirs)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8, 100])
+def test_prefill_in_chunks_changes_nothing(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    whole = ids_of(run(tiny_model))
+    monkeypatch.setattr(causal, "PREFILL_CHUNK", chunk)
+    assert ids_of(run(tiny_model)) == whole
+
+
+def test_a_seed_gives_the_same_answer_and_another_seed_another(tiny_model: Any) -> None:
+    def sampled(seed: int) -> list[int]:
+        return ids_of(run(tiny_model, temperature=1.5, top_p=1, seed=seed))
+
+    assert sampled(1) == sampled(1)
+    assert sampled(1) != sampled(2)
+
+
+def test_without_a_seed_answers_differ(tiny_model: Any) -> None:
+    first, second = (ids_of(run(tiny_model, temperature=2, top_p=1)) for _ in range(2))
+    assert first != second
+
+
+def test_top_k_of_one_is_greedy(tiny_model: Any) -> None:
+    assert ids_of(run(tiny_model, temperature=1, top_k=1)) == ids_of(run(tiny_model))
+
+
+def test_a_stop_token_ends_the_answer_and_is_not_part_of_it(tiny_model: Any) -> None:
+    whole = ids_of(run(tiny_model))
+    end = whole[4]
+    tokens = run(tiny_model, stop_token_ids=(end,))
+    assert ids_of(tokens) == whole[: whole.index(end)]
+    assert tokens[-1].finish_reason == "stop"
+    assert ids_of(run(tiny_model, stop_token_ids=(end,), ignore_eos=True)) == whole
+
+
+def test_an_answer_does_not_end_before_its_least_length(tiny_model: Any) -> None:
+    whole = ids_of(run(tiny_model))
+    end = whole[1]
+    tokens = run(tiny_model, stop_token_ids=(end,), min_new_tokens=6)
+    assert end not in ids_of(tokens)[:6]
+    assert len(ids_of(tokens)) >= 6
+    assert ids_of(tokens) == generated(tiny_model, do_sample=False, min_new_tokens=6, end=end)
+
+
+def test_a_least_length_forbids_nothing_where_ends_are_ignored(tiny_model: Any) -> None:
+    whole = ids_of(run(tiny_model))
+    tokens = run(tiny_model, stop_token_ids=(whole[1],), ignore_eos=True, min_new_tokens=6)
+    assert ids_of(tokens) == whole
+
+
+def test_logits_that_are_no_numbers_can_be_replaced(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = causal._forward
+
+    def broken(*arguments: Any) -> Any:
+        logits = forward(*arguments)
+        logits[..., ::2] = torch.nan
+        logits[..., 7] = torch.inf
+        return logits
+
+    monkeypatch.setattr(causal, "_forward", broken)
+    settings = TransformersSettings(temperature=0.01, max_new_tokens=2)
+    tokens = list(decode(tiny_model, PROMPT, settings, threading.Event(), finite=True))
+    assert ids_of(tokens) == [7, 7]
+
+
+def test_the_last_token_allowed_says_length(tiny_model: Any) -> None:
+    tokens = run(tiny_model, max_new_tokens=3)
+    assert [token.finish_reason for token in tokens] == [None, None, "length"]
+
+
+def test_stop_ends_it_before_the_next_step(tiny_model: Any) -> None:
+    stop = threading.Event()
+    stream = decode(tiny_model, PROMPT, TransformersSettings(), stop)
+    next(stream)
+    stop.set()
+    assert list(stream) == []
+
+
+def test_stop_is_seen_between_chunks_of_a_prompt(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causal, "PREFILL_CHUNK", 2)
+    stop, calls = threading.Event(), []
+    forward = causal._forward
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(1)
+        stop.set()
+        return forward(*arguments)
+
+    monkeypatch.setattr(causal, "_forward", counted)
+    assert list(decode(tiny_model, PROMPT, TransformersSettings(), stop)) == []
+    assert len(calls) == 1
+
+
+def test_log_probabilities_are_those_of_a_plain_forward_pass(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causal, "PREFILL_CHUNK", 3)
+    tokens = run(tiny_model, max_new_tokens=5, logprobs=2, prompt_logprobs=2)
+    scores = tokens[0].prompt_scored
+    assert scores is not None
+    scores += [token.scored for token in tokens[1:] if token.scored]
+    ids = PROMPT + ids_of(tokens)
+    with torch.inference_mode():
+        wanted = tiny_model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    assert len(scores) == len(ids) - 1
+    for position, (own, best) in enumerate(scores):
+        assert own == pytest.approx(float(wanted[position, ids[position + 1]]), abs=1e-5)
+        assert [one for one, _ in best] == wanted[position].topk(2).indices.tolist()
+
+
+def test_nothing_new_is_wanted(tiny_model: Any) -> None:
+    assert run(tiny_model, max_new_tokens=0) == [Token(finish_reason="length")]
+    scored = run(tiny_model, max_new_tokens=0, prompt_logprobs=0)
+    assert [bool(token.prompt_scored) for token in scored] == [True, False]

@@ -1,0 +1,36 @@
+"""Tools in a process of their own: a result, or an error after a bounded time."""
+
+import threading
+import time
+
+import pytest
+
+from bots.families.moss_plugins import sandbox
+from bots.families.moss_plugins.sandbox import run_tool
+
+ENDLESS = "x^200+y^199+x*y=3; x^50*y^70+sin(x*y)=2"
+
+
+def test_a_result() -> None:
+    """The argument may have several lines and any characters."""
+    assert run_tool("Solve", "x+y=3\nx－y=1") == "x = 2, y = 1"
+
+
+def test_what_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock."""
+    monkeypatch.setattr(sandbox, "SECONDS", 0.3)
+    assert run_tool("Solve", ENDLESS) == "error: it takes too long"
+
+
+def test_stop_ends_a_tool() -> None:
+    """Long before its time is over."""
+    stop = threading.Event()
+    stop.set()
+    begun = time.monotonic()
+    assert run_tool("Solve", ENDLESS, stop) == "error: stopped"
+    assert time.monotonic() - begun < sandbox.SECONDS / 2
+
+
+def test_a_tool_that_fails_is_an_error() -> None:
+    """Nothing of its traceback is shown."""
+    assert run_tool("Draw", "a circle") == "error: it cannot be computed"

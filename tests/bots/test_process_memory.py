@@ -1,0 +1,56 @@
+"""What is free, and the peak, which is this process's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bots.process_memory import free_memory, peak_resident
+
+CHILD = "from bots.process_memory import peak_resident; print(peak_resident())"
+PARENT = f"""
+import subprocess, sys
+held = bytearray(b"1") * (300 << 20)
+print(subprocess.run([sys.executable, "-c", {CHILD!r}], capture_output=True, text=True).stdout)
+"""
+
+
+def test_what_was_resident_counts_after_it_was_given_back() -> None:
+    before = peak_resident()
+    assert before is not None
+    held = bytearray(b"1") * (before + (50 << 20))
+    del held
+    after = peak_resident()
+    assert after is not None
+    assert after > before + (50 << 20)
+
+
+def test_what_the_parent_had_does_not_count() -> None:
+    command = [sys.executable, "-c", PARENT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 100 << 20
+
+
+def test_this_machine_has_memory() -> None:
+    assert free_memory() > 10 << 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "stat", "free"),
+    [("5000", "anon 1\ninactive_file 700\n", 3700), ("1000", "anon 1\n", 0)],
+)
+def test_the_limit_of_a_container(
+    limit: str, stat: str, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.process_memory._CGROUP", tmp_path)
+    for name, content in (("max", limit), ("current", "2000\n"), ("stat", stat)):
+        (tmp_path / f"memory.{name}").write_text(content)
+    assert free_memory() == free
+
+
+def test_a_container_without_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bots.process_memory._CGROUP", tmp_path)
+    for name in ("max", "current", "stat"):
+        (tmp_path / f"memory.{name}").write_text("max\n" if name == "max" else "2000\n")
+    assert free_memory() > 10 << 20
