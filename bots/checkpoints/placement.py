@@ -65,7 +65,7 @@ class Placement:
         if self.gpus() or self._config.max_memory or not can_halve():
             return False
         if wanted == "auto" and stored == torch.bfloat16:
-            return not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+            return not has_fast_bfloat16()
         return wanted == "float16" or (wanted == "auto" and stored == torch.float16)
 
     def gpus(self) -> list[int]:
@@ -130,6 +130,11 @@ class Placement:
         if self._offload is not None:
             self._offload.cleanup()
             self._offload = None
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself, which is then faster than float16 weights."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _stored(config: Any) -> torch.dtype:

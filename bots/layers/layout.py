@@ -9,6 +9,10 @@ from enum import StrEnum
 
 import torch
 
+INT8PACK_STEP = 16
+"""`_weight_int8pack_mm` reads rows by vectors of so many inputs: with AVX-512 it crashes where a
+row begins between two of them."""
+
 INT4_GROUPS = (256, 128, 64, 32)
 """What `_weight_int4pack_mm_for_cpu` takes."""
 
@@ -84,7 +88,8 @@ def kernel_for(layout: Layout, device: str, dtype: torch.dtype) -> Kernel:
         return Kernel.PLAIN
     if layout.bits == 4 and layout.kernel_group and layout.outputs % 16 == 0:
         return Kernel.INT4PACK
-    if layout.bits == 8 and layout.groups == 1 and layout.signed:
+    eight = layout.bits == 8 and layout.groups == 1 and layout.signed
+    if eight and layout.inputs % INT8PACK_STEP == 0:
         return Kernel.INT8PACK
     return Kernel.PLAIN
 

@@ -15,6 +15,10 @@ FEW_ROWS = 64
 """Up to so many rows `INT8PACK` is faster than dequantising."""
 
 
+ALIGNMENT = 64
+"""Bytes of the widest vector."""
+
+
 class QuantisedLinear(nn.Linear):
     """`nn.Linear` over packed tensors; which ones, `layout` says.
 
@@ -55,7 +59,8 @@ class QuantisedLinear(nn.Linear):
                 rows.bfloat16(), self.weight, layout.kernel_group, self.scale
             )
         if layout.kernel == Kernel.INT8PACK and rows.shape[0] <= FEW_ROWS:
-            return torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale)
+            given = _aligned(rows.bfloat16())
+            return torch._weight_int8pack_mm(given, _aligned(self.weight), self.scale)
         return self._plain(rows)
 
     def _plain(self, rows: torch.Tensor) -> torch.Tensor:
@@ -110,6 +115,15 @@ class HalfEmbedding(nn.Embedding):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Ids [...] → [..., dim]."""
         return nn.functional.embedding(ids, self.weight).float()
+
+
+def _aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor, copied if its memory does not begin where an AVX-512 vector may.
+
+    A view of some rows and a weight mapped from a file begin anywhere; PyTorch's own memory is
+    aligned to 64 bytes. Its int8 kernel for AVX-512 with bfloat16 crashes on anything else.
+    """
+    return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
 
 def kernels(model: Any) -> list[str]:

@@ -159,9 +159,10 @@ needs_fbgemm = pytest.mark.skipif(not can_halve(), reason="FBGEMM is for x86")
 @needs_fbgemm
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_on_a_cpu_answers_as_at_full_size(
-    dtype: torch.dtype, tiny_folder: Path, tmp_path: Path
+    dtype: torch.dtype, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float32, with weights that lose nothing in float16."""
+    monkeypatch.setattr("bots.checkpoints.placement.has_fast_bfloat16", lambda: False)
     folder = shutil.copytree(tiny_folder, tmp_path / "half")
     AutoModelForCausalLM.from_pretrained(tiny_folder).to(dtype).save_pretrained(folder)
     bot, full = loaded(folder), loaded(folder, dtype="float32")
@@ -191,6 +192,15 @@ def test_float16_becomes_float32_where_there_is_no_product_for_it(
     with pytest.warns(UserWarning, match="using float32"):
         bot = loaded(tiny_folder, dtype="float16", devices="cpu")
     assert bot.info().dtype == "float32"
+
+
+def test_bfloat16_stays_where_the_cpu_multiplies_it(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.checkpoints.placement.has_fast_bfloat16", lambda: True)
+    folder = shutil.copytree(tiny_folder, tmp_path / "half")
+    AutoModelForCausalLM.from_pretrained(tiny_folder).to(torch.bfloat16).save_pretrained(folder)
+    assert loaded(folder).info().dtype == "bfloat16"
 
 
 def test_bfloat16_is_bfloat16(tiny_folder: Path) -> None:
