@@ -45,6 +45,7 @@ class BotInfo:
 
     `context_length` counts tokens, prompt and answer together. With `separate_answer`, as in
     encoder-decoder models, the prompt has that many, and the answer has that many again.
+    `engine_reason` is why requests are decoded one after another; None where they are batched.
     """
 
     native_class: str | None = None
@@ -56,7 +57,8 @@ class BotInfo:
     revision: str | None = None
     base_model: str | None = None
     adapter: Literal["merged", "separate"] | None = None
-    engine: str | None = None
+    engine: Literal["continuous_batching", "sequential"] | None = None
+    engine_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

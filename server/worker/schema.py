@@ -231,7 +231,8 @@ class InfoResponse(BaseModel):
     revision: str | None
     base_model: str | None
     adapter: Literal["merged", "separate"] | None
-    engine: str | None
+    engine: Literal["continuous_batching", "sequential"] | None
+    engine_reason: str | None
     memory: MemoryBody
     version: str
     state: State

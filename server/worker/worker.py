@@ -217,6 +217,7 @@ class Worker:
             base_model=facts.base_model,
             adapter=facts.adapter,
             engine=facts.engine,
+            engine_reason=facts.engine_reason,
             memory=MemoryBody(**self.memory()),
             version=package_version(),
             state=self.state,

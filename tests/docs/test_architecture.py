@@ -21,9 +21,7 @@ def shown() -> set[str]:
 
 def folders(top: str) -> set[str]:
     """The folders under `top` that hold code."""
-    files: list[Path] = [
-        one for end in ("py", "ts", "vue") for one in (ROOT / top).rglob(f"*.{end}")
-    ]
+    files = [one for end in ("py", "ts", "vue") for one in (ROOT / top).rglob(f"*.{end}")]
     there = {PurePosixPath(file.relative_to(ROOT).parent.as_posix()) for file in files}
     return {str(one) for folder in there for one in (folder, *folder.parents) if str(one) != "."}
 

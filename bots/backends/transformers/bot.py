@@ -412,7 +412,7 @@ class TransformersChatBot(ChatBot):
             revision=(self._adapter or self._base).revision(),
             base_model=self.config.base_model,
             adapter=how if self._adapter else None,
-            engine="one by one" if self._engine is None else "together",
+            engine="sequential" if self._engine is None else "continuous_batching",
         )
 
     def memory(self) -> dict[str, int]:

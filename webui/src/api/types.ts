@@ -814,7 +814,9 @@ export interface components {
       /** Adapter */
       adapter: ('merged' | 'separate') | null
       /** Engine */
-      engine: string | null
+      engine: ('continuous_batching' | 'sequential') | null
+      /** Engine Reason */
+      engine_reason: string | null
       memory: components['schemas']['MemoryBody']
       /** Version */
       version: string
