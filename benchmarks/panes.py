@@ -23,8 +23,8 @@ from typing import Any
 
 from benchmarks.report import Watch, machine, table, write_section
 from bots.backends.echo import EchoBot
-from bots.chatbot import Inputs
 from bots.events import Step
+from bots.hooks import Inputs
 from bots.settings import BotSettings
 from server.hub.page import PAGE
 from tests.support import running_worker

@@ -27,8 +27,8 @@ from playwright.sync_api import CDPSession, Page, expect, sync_playwright
 from benchmarks.panes import FLAGS, Site
 from benchmarks.report import Watch, machine, table, write_section
 from bots.backends.echo import EchoBot, EchoSettings, pieces
-from bots.chatbot import Inputs
 from bots.events import Step
+from bots.hooks import Inputs
 from bots.settings import BotSettings, control
 from bots.streaming.pause import Pause
 from tests.support import running_worker

@@ -1,8 +1,9 @@
 """What people who write or load a bot import from ChatZoo. Imports no model library."""
 
 from bots import errors
-from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.events import Message, Step
+from bots.hooks import BotInfo, Inputs
 from bots.registry.known import MODEL_DICT, MODEL_NAME_TO_MODEL_DICT
 from bots.registry.registry import choose_bot
 from bots.settings import BotConfig, BotSettings, control

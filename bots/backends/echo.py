@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.errors import BotError
 from bots.events import FinishReason, Message, Step
+from bots.hooks import BotInfo, Inputs
 from bots.settings import BotConfig, BotSettings, control
 from bots.streaming.pause import Clock, Pause
 

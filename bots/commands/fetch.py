@@ -1,6 +1,6 @@
 """Fetch the built-in model before a worker needs it."""
 
-from bots.chatbot import Progress
+from bots.progress import Progress
 
 
 def fetch_builtin(progress: Progress) -> None:

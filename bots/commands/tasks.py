@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bots.chatbot import Progress
 from bots.commands.perplexity import Measured, measure
 from bots.errors import ConfigError
+from bots.progress import Progress
 from bots.registry.known import MODEL_NAME_TO_MODEL_DICT
 from bots.registry.registry import check_path, choose_bot, family_of, find_bot, is_gguf
 from bots.settings import BotConfig

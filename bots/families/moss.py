@@ -4,10 +4,10 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
-from bots.chatbot import Inputs
 from bots.errors import InvalidRequest
 from bots.events import Message, Step
 from bots.families.moss_plugins.plugin_turn import PluginTurn
+from bots.hooks import Inputs
 from bots.settings import BotSettings, control, with_defaults
 from bots.streaming.pause import Pause, waited
 from bots.turns import Turns

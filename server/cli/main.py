@@ -14,10 +14,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bots.chatbot import Progress
 from bots.commands.fetch import fetch_builtin
 from bots.commands.tasks import apply_delta, convert, is_recognised, quantize
 from bots.errors import BotError
+from bots.progress import Progress
 from bots.registry.registry import choose_bot
 from server.cli import listing, quantize_report
 from server.cli.chat import chat

@@ -199,7 +199,7 @@ class Ticket:
         """Run the bot until it pauses or ends. In a thread of the runner's, then of the bot's."""
         try:
             if self._running is None:
-                self._running = bot.run_in_turns(self.prepared, self.stop)
+                self._running = bot.run_pausing(self.prepared, self.stop)
             for event in self._running:
                 if isinstance(event, Pause):
                     event.arm(partial(self.pump, bot))  # another thread may be here from now on

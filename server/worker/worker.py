@@ -11,9 +11,10 @@ from typing import Any
 
 import structlog
 
-from bots.chatbot import BotInfo, ChatBot, Prepared
+from bots.chatbot import ChatBot, Prepared
 from bots.errors import BotError, ConfigError, InvalidRequest
 from bots.events import Message
+from bots.hooks import BotInfo
 from bots.registry.registry import family_of
 from bots.settings import BotSettings
 from server.http.errors import ApiError

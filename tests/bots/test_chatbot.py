@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bots.backends.echo import EchoBot, EchoSettings, pieces
-from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Delta, Done, Event, Message, Replace, Start, Step, Usage
+from bots.hooks import BotInfo, Inputs
 from bots.settings import BotSettings, control
 
 

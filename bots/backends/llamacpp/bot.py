@@ -28,10 +28,11 @@ from bots.backends.llamacpp.chunks import (
 )
 from bots.backends.llamacpp.gguf_header import read_header
 from bots.backends.llamacpp.socket import SOCKET, ask, private_folder
-from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.checkpoints import builtin
 from bots.errors import BotError, InvalidRequest, LoadError
 from bots.events import Message, Step, TokenLogprob, Usage
+from bots.hooks import BotInfo, Inputs
 from bots.process_memory import peak_resident
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control

@@ -12,9 +12,10 @@ from pydantic import create_model
 
 from bots.backends.llamacpp.bot import LlamaCppChatBot, LlamaCppSettings
 from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
-from bots.chatbot import ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.errors import ConfigError, LoadError
 from bots.events import Message, Step
+from bots.hooks import Inputs
 from bots.settings import BotConfig, BotSettings, with_defaults
 from bots.streaming.pause import Pause
 

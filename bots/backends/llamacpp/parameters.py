@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bots.backends.llamacpp.gguf_header import GgufHeader
-from bots.chatbot import Progress
 from bots.errors import LoadError
 from bots.process_memory import free_memory
+from bots.progress import Progress
 from bots.settings import BotConfig
 
 _MIB = 1 << 20

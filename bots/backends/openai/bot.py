@@ -17,9 +17,10 @@ import httpx
 
 from bots.backends.openai.chunks import DONE, ChunkReader, data_of
 from bots.backends.openai.endpoint import Endpoint, Line, check
-from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.errors import BotError, LoadError, UpstreamError
 from bots.events import Message, Step, Usage
+from bots.hooks import BotInfo, Inputs
 from bots.sampling import FREQUENCY, PRESENCE, SEED, TEMPERATURE, TOP_P
 from bots.settings import BotConfig, BotSettings, control
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from bots.chatbot import BotInfo, ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
 from bots.checkpoints.load_errors import is_out_of_memory, loading, progress_bar
 from bots.checkpoints.placement import Placement, parse_size
@@ -34,6 +34,7 @@ from bots.engine.sequential import Token, decode
 from bots.engine.stop_texts import StopTexts
 from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
+from bots.hooks import BotInfo, Inputs
 from bots.layers.prepacked import Half, pack
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control

@@ -60,7 +60,7 @@ def test_a_bot_that_pauses_waits_in_chat_and_yields_its_pauses_in_turns() -> Non
     assert "".join(e.text for e in events if isinstance(e, Delta)) == "one two three"
 
     in_turns = []
-    for event in bot.run_in_turns(bot.prepare(messages, settings), threading.Event()):
+    for event in bot.run_pausing(bot.prepare(messages, settings), threading.Event()):
         if isinstance(event, Pause):
             event.wait()
         in_turns.append(event)

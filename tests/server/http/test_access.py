@@ -8,7 +8,7 @@ import structlog
 from starlette.testclient import TestClient
 
 from bots.backends.echo import EchoBot
-from bots.chatbot import Inputs
+from bots.hooks import Inputs
 from server.http import logs
 from tests.server.conftest import MakeClient
 

@@ -9,8 +9,9 @@ from queue import SimpleQueue
 
 import pytest
 
-from bots.chatbot import ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.events import Delta, Done, Message, Start, Step
+from bots.hooks import Inputs
 from bots.settings import BotSettings
 from bots.streaming.pause import Pause, Resume
 from server.http.errors import ApiError

@@ -544,7 +544,7 @@ def test_a_stop_is_honoured_at_the_next_token(bot: LlamaCppChatBot) -> None:
 def test_a_paused_request_goes_on_in_llama_cpps_thread(bot: LlamaCppChatBot) -> None:
     """To its end there, and a stop text then frees the slot too."""
     prepared = bot.prepare(HELLO, Settings(temperature=0, max_new_tokens=4000, stop=("!",)))
-    running = bot.run_in_turns(prepared, threading.Event())
+    running = bot.run_pausing(prepared, threading.Event())
     events: list[Event] = []
     threads: list[str] = []
     ended = threading.Event()

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
-from bots.chatbot import Inputs
 from bots.engine.beam import beam
 from bots.errors import ContextLengthExceeded, InvalidRequest, OutOfMemory, Unsupported
 from bots.events import Delta, Done, Event, Message, Replace, Step
 from bots.families.auto import AutoBot
+from bots.hooks import Inputs
 from bots.settings import BotConfig, BotSettings
 from tests.golden_data import GOLDEN
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bots.chatbot import ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.events import Message, Step
+from bots.hooks import Inputs
 from bots.settings import BotSettings, control
 from tests.server.conftest import MakeClient
 

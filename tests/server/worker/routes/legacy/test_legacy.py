@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from bots.backends.echo import EchoBot, EchoSettings
-from bots.chatbot import BotInfo
 from bots.events import Message
+from bots.hooks import BotInfo
 from bots.settings import BotSettings
 from tests.server.conftest import MakeClient
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from bots.chatbot import ChatBot, Inputs
+from bots.chatbot import ChatBot
 from bots.errors import InvalidRequest
 from bots.events import Message, Step, TokenLogprob, TopLogprob
+from bots.hooks import Inputs
 from bots.sampling import SamplingSettings
 from bots.settings import BotSettings, control
 from server.worker.routes.openai.shared import AppendOnly
