@@ -29,7 +29,7 @@ from benchmarks.report import Watch, machine, table, write_section
 from bots.backends.echo import EchoBot, EchoSettings, pieces
 from bots.events import Step
 from bots.hooks import Inputs
-from bots.settings import BotSettings, control
+from bots.settings import control
 from bots.streaming.pause import Pause
 from tests.support import running_worker
 
@@ -54,7 +54,7 @@ class FastEcho(EchoBot):
     Settings = FastSettings
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: EchoSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
         """The pieces of the prompt and the time."""
         for step in super().generate(inputs, settings, stop):

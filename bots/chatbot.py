@@ -12,27 +12,27 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Generic, final
 
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Done, Event, FinishReason, Message, PromptScored, Start, Step, Usage
 from bots.hooks import Hooks, Inputs
 from bots.progress import Progress, no_progress
-from bots.settings import BotSettings
+from bots.settings import S
 from bots.streaming.assembly import AnswerEvents
 from bots.streaming.pause import Pause, waited
 from bots.streaming.text_filter import AnswerText
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Generic[S]):
     """A checked request that is ready to run.
 
     `dropped_turns` counts the messages that were left out so that prompt and answer fit.
     """
 
     inputs: Inputs
-    settings: BotSettings
+    settings: S
     dropped_turns: int = 0
 
     @property
@@ -42,7 +42,7 @@ class Prepared:
         return None if ids is None else len(ids)
 
 
-class ChatBot(Hooks):
+class ChatBot(Hooks[S]):
     """A model that answers conversations. Subclass it and write the hooks; see `bots/hooks.py`."""
 
     @final
@@ -70,7 +70,7 @@ class ChatBot(Hooks):
     def chat(
         self,
         messages: Sequence[Message],
-        settings: BotSettings | None = None,
+        settings: S | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Event]:
         """Answer a conversation: `prepare`, then `run`."""
@@ -79,7 +79,7 @@ class ChatBot(Hooks):
     # -- prompts ---------------------------------------------------------------------------------
 
     @final
-    def prepare(self, messages: Sequence[Message], settings: BotSettings) -> Prepared:
+    def prepare(self, messages: Sequence[Message], settings: S) -> Prepared[S]:
         """Build and check the prompt of a conversation.
 
         Raises InvalidRequest; its subclass ContextLengthExceeded if the prompt is too long.
@@ -97,7 +97,7 @@ class ChatBot(Hooks):
                 return self._within_context(prepared)
 
     @final
-    def prepare_text(self, prompt: str | Sequence[int], settings: BotSettings) -> Prepared:
+    def prepare_text(self, prompt: str | Sequence[int], settings: S) -> Prepared[S]:
         """Check a raw prompt: a text, or token ids that are used exactly as given.
 
         Raises Unsupported where the bot takes no raw prompts, and InvalidRequest as `prepare` does.
@@ -113,7 +113,7 @@ class ChatBot(Hooks):
             error.param = "prompt"
             raise
 
-    def _final(self, settings: BotSettings) -> BotSettings:
+    def _final(self, settings: S) -> S:
         """The settings to decode with: defaults, over them the request's, over them the fixed."""
         fixed = self.settle(settings).model_copy(update=self.extra_settings())
         self.check(fixed)
@@ -123,7 +123,7 @@ class ChatBot(Hooks):
         questions = sum(message.role == "user" for message in messages)
         return self.history_turns is not None and questions > self.history_turns + 1
 
-    def _fits(self, prepared: Prepared) -> bool:
+    def _fits(self, prepared: Prepared[S]) -> bool:
         """Whether the context holds the prompt and an answer of the full requested length."""
         info, prompt = self.info(), prepared.prompt_tokens
         if info.context_length is None or prompt is None:
@@ -131,7 +131,7 @@ class ChatBot(Hooks):
         answer = 0 if info.separate_answer else prepared.settings.max_new_tokens
         return prompt + answer <= info.context_length
 
-    def _within_context(self, prepared: Prepared) -> Prepared:
+    def _within_context(self, prepared: Prepared[S]) -> Prepared[S]:
         """The request with `max_new_tokens` lowered to the rest of the context.
 
         Raises ContextLengthExceeded if that leaves no token for the answer.
@@ -152,7 +152,7 @@ class ChatBot(Hooks):
     # -- answers ---------------------------------------------------------------------------------
 
     @final
-    def run(self, prepared: Prepared, stop: threading.Event | None = None) -> Iterator[Event]:
+    def run(self, prepared: Prepared[S], stop: threading.Event | None = None) -> Iterator[Event]:
         """Answer a prepared request: `Start`, then `Delta` and `Replace`, then `Done`.
 
         Closing the iterator stops the decoding and waits for its end.
@@ -161,7 +161,7 @@ class ChatBot(Hooks):
 
     @final
     def run_pausing(
-        self, prepared: Prepared, stop: threading.Event
+        self, prepared: Prepared[S], stop: threading.Event
     ) -> Generator[Event | Pause, None, None]:
         """Answer a prepared request as `run` does, but yield the bot's pauses instead of waiting.
 
@@ -197,13 +197,13 @@ class ChatBot(Hooks):
         yield Done(reason, usage or Usage(prepared.prompt_tokens, answer.tokens, cached))
 
     def _steps(
-        self, prepared: Prepared, stop: threading.Event
+        self, prepared: Prepared[S], stop: threading.Event
     ) -> Generator[Step | Pause, None, None]:
         # `generate` may return any iterator. A generator around it can be closed in every case,
         # and closing it runs the clean-up of a hook that is a generator itself.
         yield from self.generate(prepared.inputs, prepared.settings, stop)
 
-    def _text_filter(self, prepared: Prepared) -> AnswerText:
+    def _text_filter(self, prepared: Prepared[S]) -> AnswerText:
         tags = self.reasoning_tags
         return AnswerText(
             self.process_response if self.rewrites else None,

@@ -14,12 +14,12 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal
 
 from bots.errors import Unsupported
 from bots.events import Message, Step
 from bots.progress import Progress, no_progress
-from bots.settings import BotConfig, BotSettings
+from bots.settings import BotConfig, BotSettings, S
 from bots.streaming.pause import Pause
 
 
@@ -57,10 +57,14 @@ class BotInfo:
     engine_reason: str | None = None
 
 
-class Hooks(ABC):
-    """The attributes and methods by which a bot describes its model."""
+class Hooks(ABC, Generic[S]):
+    """The attributes and methods by which a bot describes its model.
 
-    Settings: ClassVar[type[BotSettings]] = BotSettings
+    `S` is the class of its settings, for type checkers: `class MyBot(ChatBot[MySettings])`. Without
+    it, settings are not checked.
+    """
+
+    Settings: type[S] = BotSettings  # type: ignore[assignment]
     """The settings of a request; each field is one control of the page."""
 
     max_running: int = 1
@@ -94,7 +98,7 @@ class Hooks(ABC):
         """Load the weights. Called once; reports to `self.progress`. Raises LoadError."""
 
     @abstractmethod
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: S) -> str:
         """The exact prompt text of a conversation.
 
         Pure: the same arguments give the same text. The bot need not be loaded, unless its prompt
@@ -103,7 +107,7 @@ class Hooks(ABC):
 
     @abstractmethod
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: S, stop: threading.Event
     ) -> Iterator[Step | Pause]:
         """Decode one answer; returns soon after `stop` is set.
 
@@ -118,7 +122,7 @@ class Hooks(ABC):
 
     # -- loading ---------------------------------------------------------------------------------
 
-    def load_tokenizer(self) -> None:  # noqa: B027 (optional on purpose)
+    def load_tokenizer(self) -> None:
         """Load the tokenizer. Called once, before `load_model`. Raises LoadError."""
 
     # -- prompts and settings --------------------------------------------------------------------
@@ -127,7 +131,7 @@ class Hooks(ABC):
         """The inputs of `generate` for this prompt, such as its token ids."""
         return Inputs(prompt)
 
-    def encode_messages(self, messages: Sequence[Message], settings: BotSettings) -> Inputs:
+    def encode_messages(self, messages: Sequence[Message], settings: S) -> Inputs:
         """The inputs of `generate` for a conversation.
 
         Override it only for models whose prompt has token ids that no text encodes to.
@@ -141,7 +145,7 @@ class Hooks(ABC):
         """
         raise Unsupported("This model takes no token ids.", param="prompt")
 
-    def settle(self, settings: BotSettings) -> BotSettings:
+    def settle(self, settings: S) -> S:
         """The settings to decode with, for bots where one setting changes the meaning of others."""
         return settings
 
@@ -149,7 +153,7 @@ class Hooks(ABC):
         """Settings with a fixed value, such as stop token ids, which requests cannot change."""
         return {}
 
-    def check(self, settings: BotSettings) -> None:  # noqa: B027 (optional on purpose)
+    def check(self, settings: S) -> None:
         """Refuse settings that exclude each other or that this model does not support.
 
         Raises InvalidRequest that names the setting at fault.
@@ -182,5 +186,5 @@ class Hooks(ABC):
         """
         return {}
 
-    def close(self) -> None:  # noqa: B027 (optional on purpose)
+    def close(self) -> None:
         """Release threads, connections and memory."""

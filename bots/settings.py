@@ -6,7 +6,7 @@ This module knows types, ranges and what control the page draws; not what a valu
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from typing_extensions import TypeVar
 
 from bots.errors import InvalidRequest
 
@@ -113,7 +114,8 @@ class BotSettings(BaseModel):
             raise InvalidRequest(message, param=name) from None
 
 
-S = TypeVar("S", bound=BotSettings)
+S = TypeVar("S", bound=BotSettings, default=Any)
+"""The settings of one bot. The default lets `class MyBot(ChatBot)` do without generics."""
 
 
 def with_defaults(settings: type[S], **defaults: Any) -> type[S]:

@@ -45,7 +45,7 @@ class EchoSettings(BotSettings):
     )
 
 
-class EchoBot(ChatBot):
+class EchoBot(ChatBot[EchoSettings]):
     """Says the last user message again."""
 
     Settings = EchoSettings
@@ -69,10 +69,9 @@ class EchoBot(ChatBot):
         return Inputs(prompt, list(range(len(pieces(prompt)))))
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: EchoSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
         """The pieces of the prompt, at the pace that was asked for."""
-        assert isinstance(settings, EchoSettings)
         said = pieces(inputs.prompt)
         wanted = len(said) * settings.repeat
         total = min(wanted, settings.max_new_tokens)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
 from bots.events import Message
-from bots.settings import BotSettings, control, with_defaults
+from bots.settings import control, with_defaults
 from bots.turns import Turns
 
 _SYSTEM = """\
@@ -40,7 +40,7 @@ class EduChatSettings(TransformersSettings):
     )
 
 
-class EduChatBot(TransformersChatBot):
+class EduChatBot(TransformersChatBot[EduChatSettings]):
     """A system message replaces the mode's system text."""
 
     family = "educhat"
@@ -52,9 +52,8 @@ class EduChatBot(TransformersChatBot):
     trims_history = True
     history_turns = 8
 
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: EduChatSettings) -> str:
         """Each turn between its mark and `</s>`."""
-        assert isinstance(settings, EduChatSettings)
         turns = Turns.of(messages)
         states = ("Enable" if on else "Disable" for on in _ENABLED[settings.mode])
         system = _SYSTEM.format(*states) if turns.system is None else turns.system

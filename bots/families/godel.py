@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
 from bots.events import Message
-from bots.settings import BotSettings, control, with_defaults
+from bots.settings import control, with_defaults
 from bots.turns import Turns
 
 
@@ -23,7 +23,7 @@ class GodelSettings(TransformersSettings):
     )
 
 
-class GodelBot(TransformersChatBot):
+class GodelBot(TransformersChatBot[GodelSettings]):
     """A system message replaces the instruction. The tokenizer appends `</s>`."""
 
     family = "godel"
@@ -32,9 +32,8 @@ class GodelBot(TransformersChatBot):
     )
     adds_special_tokens = True
 
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: GodelSettings) -> str:
         """The instruction, the turns with ` EOS ` between them, the knowledge."""
-        assert isinstance(settings, GodelSettings)
         turns = Turns.of(messages)
         instruction = settings.instruction if turns.system is None else turns.system
         said = " EOS ".join([*(text for pair in turns.history for text in pair), turns.question])

@@ -8,7 +8,7 @@ from bots.errors import InvalidRequest
 from bots.events import Message, Step
 from bots.families.moss_plugins.plugin_turn import PluginTurn
 from bots.hooks import Inputs
-from bots.settings import BotSettings, control, with_defaults
+from bots.settings import control, with_defaults
 from bots.streaming.pause import Pause, waited
 from bots.turns import Turns
 
@@ -59,7 +59,7 @@ class MossSettings(TransformersSettings):
         return self.inner_thoughts or self.calculator or self.equation_solver
 
 
-class MossBot(TransformersChatBot):
+class MossBot(TransformersChatBot[MossSettings]):
     """A system message replaces the meta instruction; the lines about plugins stay."""
 
     family = "moss"
@@ -73,9 +73,8 @@ class MossBot(TransformersChatBot):
     )
     stop_tokens = ("<eom>",)
 
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: MossSettings) -> str:
         """Each turn after its mark; with plugins the model itself writes the mark of its turn."""
-        assert isinstance(settings, MossSettings)
         turns = Turns.of(messages)
         meta = META if turns.system is None else turns.system and f"{turns.system}\n"
         said = "".join(f"<|Human|>: {q}<eoh>\n<|MOSS|>: {a}<eom>\n" for q, a in turns.history)
@@ -89,18 +88,16 @@ class MossBot(TransformersChatBot):
         )
         return f"{meta}{_PLUGINS.format(*states)}{asked}"
 
-    def check(self, settings: BotSettings) -> None:
+    def check(self, settings: MossSettings) -> None:
         """Beams and plugins exclude each other: what was run cannot be taken back."""
         super().check(settings)
-        assert isinstance(settings, MossSettings)
         if settings.plugins and settings.num_beams > 1:
             raise InvalidRequest("num_beams: not over 1 with plugins.", param="num_beams")
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: MossSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
         """One run of the model, or the two of a turn with plugins."""
-        assert isinstance(settings, MossSettings)
         assert inputs.token_ids is not None
         run = super().generate
         if not (settings.plugins and inputs.prompt.rstrip().endswith("<eoh>")):

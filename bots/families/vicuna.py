@@ -5,7 +5,7 @@ from typing import Literal
 
 from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
 from bots.events import Message
-from bots.settings import BotSettings, control, with_defaults
+from bots.settings import control, with_defaults
 from bots.turns import Turns
 
 CHAT = (
@@ -45,7 +45,7 @@ class VicunaSettings(TransformersSettings):
     )
 
 
-class VicunaBot(TransformersChatBot):
+class VicunaBot(TransformersChatBot[VicunaSettings]):
     """A system message replaces the introduction. Defaults are those of the prompt type chat."""
 
     family = "vicuna"
@@ -63,9 +63,8 @@ class VicunaBot(TransformersChatBot):
     adds_special_tokens = True
     trims_history = True
 
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
+    def get_prompt(self, messages: Sequence[Message], settings: VicunaSettings) -> str:
         """The conversation; for instruct, an instruction that is the conversation so far."""
-        assert isinstance(settings, VicunaSettings)
         turns = Turns.of(messages)
         said = "".join(f"User:{q}\n\nAssistant:{a}\n\n" for q, a in turns.history)
         asked = f"{said}User:{turns.question}\n\nAssistant:"
@@ -77,9 +76,8 @@ class VicunaBot(TransformersChatBot):
         extra = f"### Input:\n{settings.input}\n\n" if settings.input else ""
         return f"{intro}\n\n### Instruction:\n{instruction}\n\n{extra}### Response:"
 
-    def settle(self, settings: BotSettings) -> BotSettings:
+    def settle(self, settings: VicunaSettings) -> VicunaSettings:
         """Greedy, sampling, beam search or beam sampling, as the original names its modes."""
-        assert isinstance(settings, VicunaSettings)
         if settings.do_sample:
             return settings
         return settings.model_copy(update={"temperature": 0.0})

@@ -72,7 +72,7 @@ class Worker:
         self.runner: Runner
 
     @property
-    def bot(self) -> ChatBot:
+    def bot(self) -> ChatBot[BotSettings]:
         """The bot. Raises ApiError while its class is still being imported."""
         if self._bot is None:
             self.check_ready()

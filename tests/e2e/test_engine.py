@@ -217,7 +217,7 @@ def test_a_program_that_scores_prompts_always_finds_one_token_after_them(
     worker: WorkerProcess, bot: TransformersChatBot
 ) -> None:
     """Also where the model ends at once: lm-evaluation-harness cuts the last place off."""
-    ends = set(bot.prepare_text([5], bot.Settings()).settings.stop_token_ids)  # type: ignore[attr-defined]
+    ends = set(bot.prepare_text([5], bot.Settings()).settings.stop_token_ids)
     prompts = torch.randint(3, VOCABULARY, (4000, 4), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         best_ids = bot.model(input_ids=prompts, logits_to_keep=1).logits[:, 0].argmax(-1).tolist()

@@ -62,7 +62,7 @@ class LlamaCppSettings(SamplingSettings):
     )
 
 
-class LlamaCppChatBot(ChatBot):
+class LlamaCppChatBot(ChatBot[SamplingSettings]):
     """Any GGUF file with a chat template inside it.
 
     Each of the `max_running` slots has a context of its own (see `parameters.context_for`).
@@ -177,14 +177,13 @@ class LlamaCppChatBot(ChatBot):
     # -- answering -------------------------------------------------------------------------------
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: SamplingSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
         """Decode in one of llama.cpp's slots, and go on in the thread that brings the chunks.
 
         A stop takes effect at the next token, or batch of the prompt: llama.cpp then cancels the
         task and frees the slot.
         """
-        assert isinstance(settings, SamplingSettings)
         assert inputs.token_ids is not None
         if settings.prompt_logprobs is not None:
             scores = self._scores(inputs.token_ids, settings.prompt_logprobs)

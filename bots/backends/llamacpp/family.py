@@ -16,6 +16,7 @@ from bots.chatbot import ChatBot
 from bots.errors import ConfigError, LoadError
 from bots.events import Message, Step
 from bots.hooks import Inputs
+from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, with_defaults
 from bots.streaming.pause import Pause
 
@@ -58,16 +59,17 @@ class FamilyChatBot(LlamaCppChatBot):
         return self._family.get_prompt(messages, self._own(settings))
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: Event
+        self, inputs: Inputs, settings: SamplingSettings, stop: Event
     ) -> Iterator[Step | Pause]:
         """Decode as the family's settings mean it."""
         return super().generate(inputs, self._own(settings), stop)
 
-    def _own(self, settings: BotSettings) -> BotSettings:
+    def _own(self, settings: BotSettings) -> SamplingSettings:
         """The family's settings, with its defaults for what llama.cpp does not have."""
         known = self.kind.Settings.model_fields
         shared = {name: value for name, value in settings if name in known}
-        return self._family.settle(self.kind.Settings(**shared))
+        settled: SamplingSettings = self._family.settle(self.kind.Settings(**shared))
+        return settled
 
 
 class _TidyingChatBot(FamilyChatBot):

@@ -51,7 +51,7 @@ class MessageInputs(Inputs):
     messages: list[dict[str, str]] = field(default_factory=list)
 
 
-class OpenAIChatBot(ChatBot):
+class OpenAIChatBot(ChatBot[OpenAISettings]):
     """Sends conversations to an endpoint and passes its stream on."""
 
     Settings = OpenAISettings
@@ -126,11 +126,10 @@ class OpenAIChatBot(ChatBot):
     # -- answering -------------------------------------------------------------------------------
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: OpenAISettings, stop: threading.Event
     ) -> Iterator[Step]:
         """Stream the endpoint's answer. A stop shuts the connection, silent or not."""
         assert isinstance(inputs, MessageInputs)
-        assert isinstance(settings, OpenAISettings)
         assert self._client is not None
         if settings.max_new_tokens == 0:  # not allowed in this dialect
             yield Step(finish_reason="length", usage=Usage())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from typing_extensions import TypeVar
 
 from bots.chatbot import ChatBot
 from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
@@ -37,7 +38,7 @@ from bots.events import Step, TokenLogprob, TopLogprob
 from bots.hooks import BotInfo, Inputs
 from bots.layers.prepacked import Half, pack
 from bots.sampling import SamplingSettings
-from bots.settings import BotConfig, BotSettings, control
+from bots.settings import BotConfig, control
 from bots.streaming.pause import Pause
 
 MAX_RUNNING = 16
@@ -73,6 +74,9 @@ class TransformersSettings(SamplingSettings):
     )
 
 
+T = TypeVar("T", bound=TransformersSettings, default=Any)
+
+
 @dataclass(slots=True)
 class TokenInputs(Inputs):
     """A prompt as token ids, and the detokenizer of its answer."""
@@ -80,10 +84,10 @@ class TokenInputs(Inputs):
     detokenizer: Detokenizer | None = None
 
 
-class TransformersChatBot(ChatBot):
+class TransformersChatBot(ChatBot[T]):
     """A decoder-only language model loaded by transformers."""
 
-    Settings = TransformersSettings
+    Settings: type[T] = TransformersSettings  # type: ignore[assignment]
     token_prompts = True
     skip_special_tokens = True
     """Whether special tokens are left out of the answer's text; `reasoning_tags` never are."""
@@ -295,9 +299,8 @@ class TransformersChatBot(ChatBot):
             if one is not None and known.convert_ids_to_tokens(one) == tag
         ]
 
-    def check(self, settings: BotSettings) -> None:
+    def check(self, settings: T) -> None:
         """Beams have no log-probabilities, and an encoder has none of its prompt."""
-        assert isinstance(settings, TransformersSettings)
         for name in ("logprobs", "prompt_logprobs"):
             if settings.num_beams > 1 and getattr(settings, name) is not None:
                 raise InvalidRequest(f"{name}: not together with num_beams over 1.", param=name)
@@ -308,11 +311,10 @@ class TransformersChatBot(ChatBot):
             )
 
     def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
+        self, inputs: Inputs, settings: T, stop: threading.Event
     ) -> Iterator[Step | Pause]:
         """Decode on the engine."""
         assert inputs.token_ids is not None
-        assert isinstance(settings, TransformersSettings)
         ids, finite = inputs.token_ids, self.finite_logits
         try:
             if settings.num_beams > 1:
