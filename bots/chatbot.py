@@ -19,9 +19,9 @@ from bots.events import Done, Event, FinishReason, Message, PromptScored, Start,
 from bots.hooks import Hooks, Inputs
 from bots.progress import Progress, no_progress
 from bots.settings import S
-from bots.streaming.assembly import AnswerEvents
-from bots.streaming.pause import Pause, waited
-from bots.streaming.text_filter import AnswerText
+from bots.streaming.assembly import EventAssembler
+from bots.streaming.pause import Pause, wait_at_pauses
+from bots.streaming.text_filter import TextFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class ChatBot(Hooks[S]):
 
         Closing the iterator stops the decoding and waits for its end.
         """
-        return waited(self.run_pausing(prepared, stop or threading.Event()))
+        return wait_at_pauses(self.run_pausing(prepared, stop or threading.Event()))
 
     @final
     def run_pausing(
@@ -167,7 +167,7 @@ class ChatBot(Hooks[S]):
 
         The caller arms each pause and goes on when it is resumed, in any thread.
         """
-        answer = AnswerEvents(self._text_filter(prepared))
+        answer = EventAssembler(self._text_filter(prepared))
         usage: Usage | None = None
         cached = 0
         reason: FinishReason | None = None
@@ -183,11 +183,11 @@ class ChatBot(Hooks[S]):
                     if step.prompt_logprobs is not None:
                         yield PromptScored(step.prompt_logprobs)
                     yield from answer.feed(step, self.get_response(step, prepared.inputs))
-                    if answer.text.stopped:
+                    if answer.stopped:
                         break
-            yield from answer.text.finish()
+            yield from answer.finish()
             # A stop text ends the answer before the reason of any step counts.
-            if answer.text.stopped:
+            if answer.stopped:
                 reason = "stop"
             elif reason is None:
                 full = 0 < prepared.settings.max_new_tokens <= answer.tokens
@@ -203,9 +203,9 @@ class ChatBot(Hooks[S]):
         # and closing it runs the clean-up of a hook that is a generator itself.
         yield from self.generate(prepared.inputs, prepared.settings, stop)
 
-    def _text_filter(self, prepared: Prepared[S]) -> AnswerText:
+    def _text_filter(self, prepared: Prepared[S]) -> TextFilter:
         tags = self.reasoning_tags
-        return AnswerText(
+        return TextFilter(
             self.process_response if self.rewrites else None,
             (*prepared.settings.stop, *self.stop_texts),
             tags,

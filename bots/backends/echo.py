@@ -14,7 +14,7 @@ from bots.errors import BotError
 from bots.events import FinishReason, Message, Step
 from bots.hooks import BotInfo, Inputs
 from bots.settings import BotConfig, BotSettings, control
-from bots.streaming.pause import Clock, Pause
+from bots.streaming.pause import Pause, PauseTimer
 
 LOOK = 0.05
 """Seconds after which a waiting echo looks whether it is to stop."""
@@ -54,7 +54,7 @@ class EchoBot(ChatBot[EchoSettings]):
 
     def __init__(self, config: BotConfig | None = None) -> None:
         super().__init__(config)
-        self._clock = Clock()
+        self._timer = PauseTimer()
 
     def load_model(self) -> None:
         """Nothing to load."""
@@ -82,7 +82,7 @@ class EchoBot(ChatBot[EchoSettings]):
             # Due times, not pauses: one late step does not make the whole answer late.
             due = started + n / settings.rate if settings.rate else 0.0
             while not stop.is_set() and due > (now := time.monotonic()):
-                yield self._clock.pause(min(due, now + LOOK))
+                yield self._timer.pause(min(due, now + LOOK))
             if stop.is_set():
                 return
             reason: FinishReason = "stop" if wanted == total else "length"
@@ -90,7 +90,7 @@ class EchoBot(ChatBot[EchoSettings]):
 
     def close(self) -> None:
         """End the clock's thread."""
-        self._clock.close()
+        self._timer.close()
 
     def info(self) -> BotInfo:
         """An echo has no weights and no limit."""

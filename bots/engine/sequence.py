@@ -10,7 +10,7 @@ from bots.engine.attention import Part
 from bots.engine.kv_cache import KVCache
 from bots.engine.sampler import Sampler, Scored, score
 from bots.engine.sequential import Token, end
-from bots.streaming.pause import Mailbox
+from bots.streaming.pause import PausingQueue
 
 
 class Job:
@@ -34,7 +34,7 @@ class Job:
         self.prompt = self.length = len(prompt)
         self.stop = stop
         self.left = threading.Event()
-        self.out: Mailbox[Token | Exception | None] = Mailbox()
+        self.out: PausingQueue[Token | Exception | None] = PausingQueue()
         self.cache: KVCache | None = None
         self.plain = _is_plain(settings) and not finite
         """Whether the most probable token is taken and nothing else is asked."""

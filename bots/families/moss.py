@@ -9,7 +9,7 @@ from bots.events import Message, Step
 from bots.families.moss_plugins.plugin_turn import PluginTurn
 from bots.hooks import Inputs
 from bots.settings import control, with_defaults
-from bots.streaming.pause import Pause, waited
+from bots.streaming.pause import Pause, wait_at_pauses
 from bots.turns import Turns
 
 META = """\
@@ -106,7 +106,7 @@ class MossBot(TransformersChatBot[MossSettings]):
         turn = PluginTurn(
             self.tokenizer,
             # A command takes its time, which is not to be the thread's that resumes.
-            lambda ids, chosen: waited(run(Inputs("", ids), chosen, stop)),
+            lambda ids, chosen: wait_at_pauses(run(Inputs("", ids), chosen, stop)),
             [name for name, on in switches.items() if on],
             self.info().context_length,
             stop,

@@ -1,1 +1,1 @@
-"""From a bot's steps to the events of an answer."""
+"""From the steps of a bot to the events of an answer, and pauses in between."""

@@ -1,8 +1,16 @@
-"""Waiting without a thread of its own, so that one thread serves many requests.
+"""Waiting inside `generate` without a thread per request.
 
 A bot whose `generate` would block until something happens elsewhere may yield a `Pause` instead.
-Where hundreds of requests stream at once, waking a thread of its own for each token of each costs
-more than all else that is done for the token, and such threads keep the event loop from running.
+The request then goes on in the thread that resumes it. With hundreds of streams, waking one thread
+per request for each token costs more than everything else that is done for the token, and so many
+threads keep the event loop from running.
+
+| bot                                | thread that resumes its requests                       |
+|------------------------------------|--------------------------------------------------------|
+| transformers, continuous batching  | the scheduler's thread, between two steps of the batch |
+| llama.cpp                          | the request's own decoding thread, at each new token   |
+| echo                               | the one thread of its `PauseTimer`, when it is due     |
+| all others                         | none: they do not pause, they block a thread each      |
 """
 
 import math
@@ -15,8 +23,11 @@ from functools import partial
 from typing import Generic, TypeVar
 
 TICK = 0.015
-"""Seconds between two moments at which a `Clock` resumes: all that is due meanwhile shares one.
-Less than a person sees; each moment costs as much as many tokens do."""
+"""Seconds between two moments at which a `PauseTimer` resumes requests.
+
+All requests due within a tick are resumed together, because one wake-up costs as much as several
+tokens, and a text that is 15 ms late looks the same.
+"""
 
 T = TypeVar("T")
 
@@ -25,23 +36,27 @@ Resume = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """There is nothing to say until `resume` is called, which `arm(resume)` arranges.
+    """A request has no output until its `Resume` callback is called.
 
-    It is called once, from any thread, perhaps before `arm` returns. The request goes on inside
-    that call until it pauses again, so the thread that calls must have the time for it.
+    `arm(resume)` arranges that call. It comes exactly once, from any thread, perhaps before `arm`
+    returns. The request runs inside the call until its next pause, so the calling thread must have
+    time for it.
     """
 
     arm: Callable[[Resume], None]
 
     def wait(self) -> None:
-        """Block until it is worth going on."""
+        """Block this thread until the pause is over."""
         ready = threading.Event()
         self.arm(ready.set)
         ready.wait()
 
 
-def waited(items: Iterator[T | Pause]) -> Generator[T, None, None]:
-    """The items, waiting in this thread at each pause. Closing it closes `items`."""
+def wait_at_pauses(items: Iterator[T | Pause]) -> Generator[T, None, None]:
+    """Yield the items without the pauses, blocking this thread at each. Closing it closes `items`.
+
+    For callers that have a thread for the request anyway.
+    """
     try:
         for item in items:
             if isinstance(item, Pause):
@@ -53,81 +68,91 @@ def waited(items: Iterator[T | Pause]) -> Generator[T, None, None]:
             items.close()
 
 
-class Mailbox(Generic[T]):
-    """From the thread that makes items to whoever reads them, and goes on in that thread if it is
-    paused: on a CPU, waking another thread for each token takes time from the decoding."""
+class PausingQueue(Generic[T]):
+    """An unbounded queue whose single reader pauses while it is empty.
+
+    `put` resumes the paused reader in the thread that calls it: on a CPU, waking a second thread
+    for each token would take time from the decoding.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._there: deque[T] = deque()
+        self._items: deque[T] = deque()
         self._resume: Resume | None = None
+        """The callback of the paused reader. Invariant: None unless the queue is empty."""
 
     def put(self, item: T) -> None:
-        """Add an item, and let the reader go on. From any thread."""
+        """Add an item and, in this thread, resume the reader if it is paused."""
         with self._lock:
-            self._there.append(item)
+            self._items.append(item)
             resume, self._resume = self._resume, None
+        # Outside the lock: the reader runs inside this call and may arm its next pause.
         if resume:
             resume()
 
     def read(self) -> Generator[T | Pause, None, None]:
-        """The items as they come, without end, and a pause wherever there is none."""
+        """Yield the items in order, without end, and a pause whenever there is none."""
         while True:
-            if self._there:
-                yield self._there.popleft()
+            if self._items:  # needs no lock: only this reader removes items
+                yield self._items.popleft()
             else:
                 yield Pause(self._arm)
 
     def _arm(self, resume: Resume) -> None:
         with self._lock:
-            if not self._there:
+            # An item may have come between the reader's look at the queue and this call.
+            if not self._items:
                 self._resume = resume
                 return
         resume()
 
 
-class Clock:
-    """Resumes at given times, in one thread for all, which lives from the first pause on."""
+class PauseTimer:
+    """Resumes requests at given times, in one thread that the first pause starts."""
 
     def __init__(self) -> None:
         self._due: dict[int, list[Resume]] = {}
-        """What is to be resumed, by the tick."""
+        """Callbacks by the tick at which they are due."""
         self._changed = threading.Condition()
+        """Notified when the thread has to look at `_due` or `_closed` earlier than planned."""
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def pause(self, until: float) -> Pause:
-        """A pause until a time of the monotonic clock, or up to a tick longer."""
-        return Pause(partial(self._at, math.ceil(until / TICK)))
+        """A pause until this time of the monotonic clock, or up to one tick longer."""
+        return Pause(partial(self._resume_at, math.ceil(until / TICK)))
 
     def close(self) -> None:
-        """End the thread; who still waits is resumed at once."""
+        """Resume all requests at once and end the thread. Later pauses end immediately."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         if self._thread:
             self._thread.join()
 
-    def _at(self, tick: int, resume: Resume) -> None:
+    def _resume_at(self, tick: int, resume: Resume) -> None:
         with self._changed:
             if not self._closed:
                 earliest = not self._due or tick < min(self._due)
                 self._due.setdefault(tick, []).append(resume)
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
+                    self._thread = threading.Thread(
+                        target=self._run, name="pause timer", daemon=True
+                    )
                     self._thread.start()
-                elif earliest:
+                elif earliest:  # otherwise the thread wakes up in time by itself
                     self._changed.notify()
                 return
         resume()
 
     def _run(self) -> None:
-        while (due := self._next()) is not None:
+        while (due := self._wait_for_due()) is not None:
+            # Without the lock: a request that goes on may ask for its next pause.
             for resume in due:
                 resume()
 
-    def _next(self) -> list[Resume] | None:
-        """What is due, once something is; None is the end."""
+    def _wait_for_due(self) -> list[Resume] | None:
+        """The callbacks of the earliest tick, once it has come; None after `close`."""
         with self._changed:
             while True:
                 tick = min(self._due, default=None)

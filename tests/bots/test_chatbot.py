@@ -14,6 +14,7 @@ from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Delta, Done, Event, Message, Replace, Start, Step, Usage
 from bots.hooks import BotInfo, Inputs
 from bots.settings import BotSettings, control
+from bots.streaming.pause import Pause
 
 
 class FedBot(ChatBot):
@@ -386,6 +387,25 @@ def test_ids_and_text_of_a_step_share_one_event() -> None:
     bot.steps = [Step(text="a", token_ids=(1,)), Step(token_ids=(2,), reasoning="r")]
     deltas = [event for event in bot.chat(ask("hi")) if isinstance(event, Delta)]
     assert deltas == [Delta(text="a", token_ids=(1,)), Delta(reasoning="r", token_ids=(2,))]
+
+
+def test_chat_waits_at_pauses_and_run_pausing_yields_them() -> None:
+    bot = loaded(EchoBot())
+    settings = bot.Settings.parse({"rate": 20})
+    messages = [Message("user", "one two three")]
+    events = list(bot.chat(messages, settings))
+    assert not any(isinstance(event, Pause) for event in events)
+    assert "".join(e.text for e in events if isinstance(e, Delta)) == "one two three"
+
+    pausing = []
+    for event in bot.run_pausing(bot.prepare(messages, settings), threading.Event()):
+        if isinstance(event, Pause):
+            event.wait()
+        pausing.append(event)
+    assert any(isinstance(event, Pause) for event in pausing)
+    assert [e for e in pausing if not isinstance(e, Pause)] == events
+    assert isinstance(events[-1], Done)
+    bot.close()
 
 
 @given(st.text(max_size=60))

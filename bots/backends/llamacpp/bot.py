@@ -36,7 +36,7 @@ from bots.hooks import BotInfo, Inputs
 from bots.process_memory import peak_resident
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control
-from bots.streaming.pause import Mailbox, Pause
+from bots.streaming.pause import Pause, PausingQueue
 
 
 class LlamaCppSettings(SamplingSettings):
@@ -196,7 +196,7 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
         wanted = request_of(inputs.token_ids, settings, self._context, shown)
         reader = ChunkReader(self._ids_of, settings.logprobs)
         left = threading.Event()
-        chunks: Mailbox[dict[str, Any] | None] = Mailbox()
+        chunks: PausingQueue[dict[str, Any] | None] = PausingQueue()
 
         def receive(chunk: dict[str, Any]) -> bool:
             chunks.put(chunk)

@@ -40,7 +40,7 @@ from bots.engine.kv_cache import KVCache, KVStack
 from bots.engine.ragged_batch import Packed
 from bots.engine.scheduler import Engine
 from bots.engine.sequential import Token, decode
-from bots.streaming.pause import waited
+from bots.streaming.pause import wait_at_pauses
 from tests.support import eventually
 
 SIZES = {
@@ -125,7 +125,7 @@ def chosen(**values: Any) -> TransformersSettings:
 
 def asked(engine: Engine, *request: Any) -> Iterator[Token]:
     """An answer, read by a thread that waits for each token."""
-    return waited(engine.decode(*request))
+    return wait_at_pauses(engine.decode(*request))
 
 
 def prompt_of(length: int, salt: int = 0) -> list[int]:

@@ -1,4 +1,4 @@
-"""Pauses: resumed in order of time by one thread; and a bot that pauses, read in both ways."""
+"""Pauses, the timer that resumes them, and the queue whose reader pauses."""
 
 import threading
 import time
@@ -6,19 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from bots.backends.echo import EchoBot
-from bots.events import Delta, Done, Message
-from bots.streaming.pause import TICK, Clock, Mailbox, Pause, waited
+from bots.streaming.pause import TICK, Pause, PauseTimer, PausingQueue, wait_at_pauses
 
 
 @pytest.fixture
-def clock() -> Iterator[Clock]:
-    made = Clock()
+def timer() -> Iterator[PauseTimer]:
+    made = PauseTimer()
     yield made
     made.close()
 
 
-def test_a_clock_resumes_in_order_of_time_and_never_early(clock: Clock) -> None:
+def test_a_timer_resumes_in_order_of_time_and_never_early(timer: PauseTimer) -> None:
     now = time.monotonic()
     late: dict[int, float] = {}
     done = threading.Event()
@@ -29,50 +27,30 @@ def test_a_clock_resumes_in_order_of_time_and_never_early(clock: Clock) -> None:
             done.set()
 
     for ticks in (6, 2, 0, 4):
-        clock.pause(now + ticks * TICK).arm(lambda ticks=ticks: note(ticks))  # type: ignore[misc]
+        timer.pause(now + ticks * TICK).arm(lambda ticks=ticks: note(ticks))  # type: ignore[misc]
     assert done.wait(10)
     assert list(late) == [0, 2, 4, 6]
     assert min(late.values()) >= 0
 
 
-def test_waiting_blocks_until_it_is_time(clock: Clock) -> None:
+def test_waiting_blocks_until_it_is_time(timer: PauseTimer) -> None:
     due = time.monotonic() + 2 * TICK
-    clock.pause(due).wait()
+    timer.pause(due).wait()
     assert time.monotonic() >= due
 
 
-def test_closing_a_clock_resumes_who_waits_and_who_comes_later() -> None:
-    clock = Clock()
+def test_closing_a_timer_resumes_waiting_and_later_pauses() -> None:
+    timer = PauseTimer()
     resumed = threading.Semaphore(0)
-    clock.pause(time.monotonic() + 3600).arm(resumed.release)
-    clock.close()
+    timer.pause(time.monotonic() + 3600).arm(resumed.release)
+    timer.close()
     assert resumed.acquire(timeout=10)
-    clock.pause(time.monotonic() + 3600).wait()
+    timer.pause(time.monotonic() + 3600).wait()
 
 
-def test_a_bot_that_pauses_waits_in_chat_and_yields_its_pauses_in_turns() -> None:
-    bot = EchoBot()
-    bot.load()
-    settings = bot.Settings.parse({"rate": 20})
-    messages = [Message("user", "one two three")]
-    events = list(bot.chat(messages, settings))
-    assert not any(isinstance(event, Pause) for event in events)
-    assert "".join(e.text for e in events if isinstance(e, Delta)) == "one two three"
-
-    in_turns = []
-    for event in bot.run_pausing(bot.prepare(messages, settings), threading.Event()):
-        if isinstance(event, Pause):
-            event.wait()
-        in_turns.append(event)
-    assert any(isinstance(event, Pause) for event in in_turns)
-    assert [e for e in in_turns if not isinstance(e, Pause)] == events
-    assert isinstance(events[-1], Done)
-    bot.close()
-
-
-def test_a_reader_goes_on_in_the_thread_that_brings_the_items() -> None:
-    box: Mailbox[int] = Mailbox()
-    items = box.read()
+def test_a_paused_reader_runs_in_the_thread_that_puts_the_item() -> None:
+    queue: PausingQueue[int] = PausingQueue()
+    items = queue.read()
     seen: list[tuple[int, threading.Thread]] = []
 
     def go_on() -> None:
@@ -82,20 +60,20 @@ def test_a_reader_goes_on_in_the_thread_that_brings_the_items() -> None:
                 return
             seen.append((item, threading.current_thread()))
 
-    box.put(1)
+    queue.put(1)
     go_on()
-    other = threading.Thread(target=lambda: [box.put(item) for item in (2, 3)])  # type: ignore[func-returns-value]
+    other = threading.Thread(target=lambda: [queue.put(item) for item in (2, 3)])  # type: ignore[func-returns-value]
     other.start()
     other.join()
     assert seen == [(1, threading.current_thread()), (2, other), (3, other)]
 
 
 def test_an_item_between_a_pause_and_its_arming_is_not_lost() -> None:
-    box: Mailbox[int] = Mailbox()
-    items = box.read()
+    queue: PausingQueue[int] = PausingQueue()
+    items = queue.read()
     pause = next(items)
     assert isinstance(pause, Pause)
-    box.put(1)
+    queue.put(1)
     resumed: list[bool] = []
     pause.arm(lambda: resumed.append(True))
     assert resumed
@@ -113,7 +91,7 @@ def test_waiting_for_items_closes_their_source() -> None:
         finally:
             closed.append(True)
 
-    found = waited(source())
+    found = wait_at_pauses(source())
     assert next(found) == 1
     assert next(found) == 2
     found.close()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.events import Delta, Replace
-from bots.streaming.text_filter import AnswerText, partial_suffix, split_reasoning
+from bots.streaming.text_filter import TextFilter, partial_suffix, split_reasoning
 
 
 def chunked(text: str, cuts: list[int]) -> list[str]:
@@ -17,7 +17,7 @@ def chunked(text: str, cuts: list[int]) -> list[str]:
     return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def applied(answer: AnswerText, chunks: list[str]) -> tuple[str, str]:
+def applied(answer: TextFilter, chunks: list[str]) -> tuple[str, str]:
     """Text and reasoning as a reader has them after all events."""
     text = reasoning = ""
     events = [event for chunk in chunks for event in answer.feed(chunk)]
@@ -29,7 +29,7 @@ def applied(answer: AnswerText, chunks: list[str]) -> tuple[str, str]:
     return text, reasoning
 
 
-def restarted(answer: AnswerText, pieces: list[tuple[bool, str]]) -> tuple[str, str, str]:
+def restarted(answer: TextFilter, pieces: list[tuple[bool, str]]) -> tuple[str, str, str]:
     """Text, reasoning and the whole raw text after pieces that append, or replace where true."""
     text = reasoning = raw = ""
     events: list[Delta | Replace] = []
@@ -60,7 +60,7 @@ PROCESSES: list[Callable[[str], str]] = [str.strip, str.upper, chatglm_like, lam
 def test_any_chunking_gives_the_processed_whole(
     text: str, cuts: list[int], process: Callable[[str], str] | None
 ) -> None:
-    got, reasoning = applied(AnswerText(process), chunked(text, cuts))
+    got, reasoning = applied(TextFilter(process), chunked(text, cuts))
     assert got == (process(text) if process else text)
     assert reasoning == ""
 
@@ -69,8 +69,8 @@ def test_any_chunking_gives_the_processed_whole(
 def test_stop_texts_cut_at_the_same_place_for_any_chunking(
     text: str, cuts: list[int], stop: list[str]
 ) -> None:
-    by_character, _ = applied(AnswerText(stop=stop), list(text))
-    in_chunks, _ = applied(AnswerText(stop=stop), chunked(text, cuts))
+    by_character, _ = applied(TextFilter(stop=stop), list(text))
+    in_chunks, _ = applied(TextFilter(stop=stop), chunked(text, cuts))
     assert in_chunks == by_character
     assert text.startswith(in_chunks)
     assert not any(one in in_chunks for one in stop)
@@ -83,7 +83,7 @@ def test_reasoning_is_the_same_for_any_chunking(text: str, cuts: list[int], insi
     tags = ("<think>", "</think>")
 
     def parts(chunks: list[str]) -> tuple[str, str]:
-        return applied(AnswerText(reasoning_tags=tags, inside_reasoning=inside), chunks)
+        return applied(TextFilter(reasoning_tags=tags, inside_reasoning=inside), chunks)
 
     assert parts(chunked(text, cuts)) == parts([text]) == parts(list(text))
 
@@ -95,7 +95,7 @@ PIECES = st.lists(st.tuples(st.booleans(), st.text("ab <>/think", max_size=12)),
 def test_beginning_anew_gives_the_processed_last_whole(
     pieces: list[tuple[bool, str]], process: Callable[[str], str] | None
 ) -> None:
-    text, _, raw = restarted(AnswerText(process), pieces)
+    text, _, raw = restarted(TextFilter(process), pieces)
     assert text == (process(raw) if process else raw)
 
 
@@ -105,13 +105,13 @@ def test_beginning_anew_splits_the_reasoning_anew(
 ) -> None:
     tags = ("<think>", "</think>")
     text, reasoning, raw = restarted(
-        AnswerText(reasoning_tags=tags, inside_reasoning=inside), pieces
+        TextFilter(reasoning_tags=tags, inside_reasoning=inside), pieces
     )
     assert (reasoning, text) == split_reasoning(raw, tags, inside=inside, final=True)
 
 
 def test_stop_texts_are_looked_for_in_what_replaces_the_text() -> None:
-    answer = AnswerText(stop=["END"])
+    answer = TextFilter(stop=["END"])
     assert list(answer.feed("one E")) == [Delta("one ")]
     assert list(answer.restart("one two E")) == [Delta("two ")]
     assert list(answer.restart("no END more")) == [Replace("no ")]
@@ -121,7 +121,7 @@ def test_stop_texts_are_looked_for_in_what_replaces_the_text() -> None:
 
 
 def test_reasoning_is_apart_from_the_answer() -> None:
-    answer = AnswerText(reasoning_tags=("<think>", "</think>"))
+    answer = TextFilter(reasoning_tags=("<think>", "</think>"))
     assert applied(answer, ["\n<th", "ink>why", "</thi", "nk>\n\nso"]) == ("so", "why")
 
 
@@ -130,14 +130,14 @@ def test_text_that_only_looks_like_a_tag_is_not_lost() -> None:
         "",
         "<thi",
     )
-    assert applied(AnswerText(reasoning_tags=("<think>", "</think>")), ["<thi", "s>"]) == (
+    assert applied(TextFilter(reasoning_tags=("<think>", "</think>")), ["<thi", "s>"]) == (
         "<this>",
         "",
     )
 
 
 def test_nothing_after_a_stop_text_counts() -> None:
-    answer = AnswerText(stop=["END"])
+    answer = TextFilter(stop=["END"])
     assert list(answer.feed("one E")) == [Delta(text="one ")]
     assert list(answer.feed("ND two")) == []
     assert answer.stopped
@@ -146,7 +146,7 @@ def test_nothing_after_a_stop_text_counts() -> None:
 
 
 def test_the_stop_text_that_ends_first_wins() -> None:
-    assert applied(AnswerText(stop=["abc", "b"]), ["xabc"])[0] == "xa"
+    assert applied(TextFilter(stop=["abc", "b"]), ["xabc"])[0] == "xa"
 
 
 @pytest.mark.parametrize(
