@@ -1,4 +1,7 @@
-"""What people who write or load a bot import from ChatZoo. Imports no model library."""
+"""The public names for authors of bots and for programs that load one.
+
+Importing them imports no model library.
+"""
 
 from bots import errors
 from bots.chatbot import ChatBot
@@ -6,7 +9,7 @@ from bots.events import Message, Step
 from bots.hooks import BotInfo, Inputs
 from bots.registry.known import MODEL_DICT, MODEL_NAME_TO_MODEL_DICT
 from bots.registry.registry import choose_bot
-from bots.settings import BotConfig, BotSettings, control
+from bots.settings import BotConfig, BotSettings, control, with_defaults
 from bots.turns import Turns
 
 __all__ = [
@@ -23,4 +26,5 @@ __all__ = [
     "choose_bot",
     "control",
     "errors",
+    "with_defaults",
 ]

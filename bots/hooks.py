@@ -86,6 +86,9 @@ class Hooks(ABC, Generic[S]):
     token_prompts: ClassVar[bool] = False
     """Whether the bot accepts raw prompts, as text or as token ids; see `input_of_ids`."""
 
+    gguf_adapter: ClassVar[str | None] = None
+    """`"module:function"` that turns this class into one for GGUF files, if it needs another."""
+
     def __init__(self, config: BotConfig | None = None) -> None:
         self.config = config or BotConfig()
         self.progress: Progress = no_progress

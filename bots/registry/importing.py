@@ -1,4 +1,4 @@
-"""Import a bot's class from a module or a file, and report what is missing in one sentence."""
+"""Import a bot's class from a module or a file, with ConfigErrors that name what is missing."""
 
 import importlib
 import importlib.util
@@ -6,32 +6,42 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from bots.chatbot import ChatBot
 from bots.errors import ConfigError
 
+_EXTRAS = {"bots.backends.llamacpp.bot": "llamacpp"}
+"""Module → extra of the package that brings its libraries; all others need `transformers`."""
+
 
 def load_class(spec: str) -> type[ChatBot]:
-    """Import `"module:Class"` or `"path/to/file.py:Class"`.
+    """Import a subclass of ChatBot named `"module:Class"` or `"path/to/file.py:Class"`.
 
-    An error inside the module is shown as it is: only what the spec itself gets wrong is ours.
+    Raises ConfigError for a wrong spec. An error inside the module is raised unchanged, because its
+    traceback is what the author of the module needs.
     """
-    where, colon, name = spec.rpartition(":")
-    if not colon or not where or not name:
-        raise ConfigError(
-            f"{spec!r} is not of the form file.py:Class or module:Class.", param="bot"
-        )
-    module = _from_file(Path(where)) if where.endswith(".py") else import_module(where)
-    found = getattr(module, name, None)
-    if found is None:
-        raise ConfigError(f"{where} has no class {name!r}.", param="bot")
+    found = load_object(spec)
     if not (isinstance(found, type) and issubclass(found, ChatBot)):
         raise ConfigError(f"{spec} is not a subclass of bots.chatbot.ChatBot.", param="bot")
     return found
 
 
-def _from_file(path: Path) -> object:
+def load_object(spec: str) -> Any:
+    """Import what `"module:name"` or `"path/to/file.py:name"` names. Raises as `load_class`."""
+    where, colon, name = spec.rpartition(":")
+    if not colon or not where or not name:
+        raise ConfigError(
+            f"{spec!r} is not of the form file.py:Class or module:Class.", param="bot"
+        )
+    module = _import_file(Path(where)) if where.endswith(".py") else _import_module(where)
+    found = getattr(module, name, None)
+    if found is None:
+        raise ConfigError(f"{where} has no class {name!r}.", param="bot")
+    return found
+
+
+def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"There is no file {str(path)!r}.", param="bot")
     name = f"chatzoo_bot_{path.stem}"
@@ -44,16 +54,17 @@ def _from_file(path: Path) -> object:
     return module
 
 
-def import_module(name: str) -> ModuleType:
+def _import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        # The module itself or one of its parents is missing, or a library that it imports.
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise _missing_library(name, error) from error
         raise ConfigError(f"There is no module {name!r}.", param="bot") from None
 
 
 def _missing_library(name: str, error: ModuleNotFoundError) -> ConfigError:
-    extra = {"bots.backends.llamacpp.bot": "llamacpp"}.get(name, "transformers")
+    extra = _EXTRAS.get(name, "transformers")
     hint = f" Install it with: pip install 'chatzoo[{extra}]'." if name.startswith("bots.") else ""
     return ConfigError(f"{name} needs the package {error.name!r}, which is not installed.{hint}")

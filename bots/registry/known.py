@@ -1,4 +1,4 @@
-"""The families that ChatZoo has, and the model ids that name one. Imports no model library."""
+"""The families of ChatZoo, and the model ids that belong to one. Imports no model library."""
 
 from bots.chatbot import ChatBot
 
@@ -25,7 +25,7 @@ MODEL_DICT: dict[str, str | type[ChatBot]] = {
     "openai": "bots.backends.openai.bot:OpenAIChatBot",
     "echo": "bots.backends.echo:EchoBot",
 }
-"""Family → `"module:Class"` (imported when it is chosen) or a class."""
+"""Family → `"module:Class"`, which is imported when the family is chosen, or a class."""
 
 MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "builtin:smollm2": "auto",
@@ -70,6 +70,7 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "lmsys/vicuna-13b-v1.1": "vicuna-v1.1",
     "lmsys/fastchat-t5-3b-v1.0": "fastchat-t5",
 }
-"""Model id → family, for models that are recognised without `--type`.
+"""Model id → family, for models that need no `--type`.
 
-`*` is any text; the first that fits is taken."""
+`*` stands for any text; the first id that matches counts.
+"""

@@ -1,4 +1,4 @@
-"""Find the class that serves a model: by name, by model id, or by what lies at a path.
+"""Find the class that serves a model, by its type, its model id or the files at its path.
 
 Imports no model library until `choose_bot` imports the class.
 """
@@ -7,19 +7,18 @@ import difflib
 from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import cast
 
 from bots.chatbot import ChatBot
 from bots.errors import ConfigError
 from bots.registry.detection import folder_family
-from bots.registry.importing import import_module, load_class
+from bots.registry.importing import load_class, load_object
 from bots.registry.known import MODEL_DICT, MODEL_NAME_TO_MODEL_DICT
 
 ENTRY_POINT_GROUP = "chatzoo.bots"
 
 
 def known_bots() -> dict[str, str | type[ChatBot]]:
-    """All families: ours, and those of installed packages (entry-point group `chatzoo.bots`)."""
+    """All families: those of installed packages (entry points), and over them MODEL_DICT."""
     found: dict[str, str | type[ChatBot]] = {
         point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)
     }
@@ -29,29 +28,27 @@ def known_bots() -> dict[str, str | type[ChatBot]]:
 def choose_bot(
     path: str = "", *, family: str | None = None, bot: str | None = None
 ) -> type[ChatBot]:
-    """The class that serves a model, imported, which may take seconds; see `find_bot`.
+    """Import and return the class that serves a model; see `find_bot`. This may take seconds.
 
-    A family of transformers' that is named for a GGUF file is answered by llama.cpp. Raises
-    ConfigError where it cannot be.
+    For a GGUF file, a class with a `gguf_adapter` is replaced by what the adapter makes of it.
+    Raises ConfigError where there is no class, or none that serves this file.
     """
     found = find_bot(path, family=family, bot=bot)
     chosen = load_class(found) if isinstance(found, str) else found
-    if hasattr(chosen, "family") and is_gguf(path):
-        return cast(
-            "type[ChatBot]", import_module("bots.backends.llamacpp.family").with_llamacpp(chosen)
-        )
+    if chosen.gguf_adapter is not None and is_gguf(path):
+        adapted: type[ChatBot] = load_object(chosen.gguf_adapter)(chosen)
+        return adapted
     return chosen
 
 
 def find_bot(
     path: str = "", *, family: str | None = None, bot: str | None = None
 ) -> str | type[ChatBot]:
-    """Where the class that serves a model is: `"module:Class"`, `"file.py:Class"` or itself.
+    """The class that serves a model, or where it is: `"module:Class"` or `"file.py:Class"`.
 
-    `bot` ("file.py:Class" or "module:Class") wins over `family` (a key of `known_bots()`), which
-    wins over what `path` tells: a known id, a GGUF file, the URL of an endpoint, a folder whose
-    files name a family, else "auto".
-    Imports nothing. Raises ConfigError with the known names where one is unknown.
+    `bot` ("module:Class" or "file.py:Class") has precedence over `family` (a key of
+    `known_bots()`), and that over the family that `path` indicates; see `family_of`. Imports
+    nothing. Raises ConfigError that lists the known families for an unknown one.
     """
     if bot:
         return bot
@@ -70,9 +67,9 @@ def find_bot(
 
 
 def check_path(path: str) -> None:
-    """Raise ConfigError when a path is plainly meant to be local and nothing is there.
+    """Raise ConfigError if a path can only be a local one and nothing is there.
 
-    `name` and `owner/name` may be hub ids; whether the hub has them shows when they are loaded.
+    `name` and `owner/name` may be hub ids; loading finds out whether the hub has them.
     """
     if not path or path.startswith(("builtin:", "http://", "https://")):
         return
@@ -82,7 +79,10 @@ def check_path(path: str) -> None:
 
 
 def family_of(path: str) -> str:
-    """The family that a path tells. Raises ConfigError when there is no path."""
+    """The family of a known model id, an endpoint's URL, a GGUF file or a folder; else "auto".
+
+    Raises ConfigError if the path is empty.
+    """
     if not path:
         raise ConfigError(
             "Which model? Give --pretrained-path (a folder, a GGUF file, a hub id, an endpoint's"
@@ -100,7 +100,7 @@ def family_of(path: str) -> str:
 
 
 def is_gguf(path: str) -> bool:
-    """Whether a path is that of a GGUF file, by its name."""
+    """Whether a path names a GGUF file, by its ending or as a known id."""
     return path.endswith(".gguf") or MODEL_NAME_TO_MODEL_DICT.get(path) == "llamacpp"
 
 

@@ -105,6 +105,8 @@ class TransformersChatBot(ChatBot[T]):
     family: ClassVar[str | None] = None
     """Its key in MODEL_DICT, which decides where a checkpoint's files can be read in two ways."""
 
+    gguf_adapter = "bots.backends.llamacpp.family:with_llamacpp"
+
     tokenizer: Any
     model: Any
     checkpoint: Checkpoint
