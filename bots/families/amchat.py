@@ -1,4 +1,4 @@
-"""AMchat (https://github.com/AXYZdong/AMchat) and InternLM2 chat models: ChatML."""
+"""AMchat (https://github.com/AXYZdong/AMchat) and InternLM2 chat models: turns in ChatML."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ SYSTEM = (
 
 
 class AMchatBot(TransformersChatBot):
-    """A system message replaces AMchat's own."""
+    """AMchat. A system message replaces the default one."""
 
     family = "amchat"
     Settings = with_defaults(
@@ -27,11 +27,11 @@ class AMchatBot(TransformersChatBot):
     stop_tokens = ("<|im_end|>",)
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """Each turn between `<|im_start|>` and `<|im_end|>`."""
+        """Turns between `<|im_start|>ROLE` and `<|im_end|>`, and the start of the answer."""
         turns = Turns.of(messages)
-        said = [("system", SYSTEM if turns.system is None else turns.system)]
+        blocks = [("system", SYSTEM if turns.system is None else turns.system)]
         for question, answer in turns.history:
-            said += [("user", question), ("assistant", answer)]
-        said.append(("user", turns.question))
-        blocks = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in said)
-        return f"<s>{blocks}<|im_start|>assistant\n"
+            blocks += [("user", question), ("assistant", answer)]
+        blocks.append(("user", turns.question))
+        chat = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in blocks)
+        return f"<s>{chat}<|im_start|>assistant\n"

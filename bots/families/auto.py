@@ -12,12 +12,12 @@ from bots.settings import BotSettings
 
 
 class AutoBot(TransformersChatBot):
-    """The prompt is what the checkpoint's own chat template makes of the messages."""
+    """A model of any family. The chat template of its tokenizer builds the prompt."""
 
     reasoning_tags = ("<think>", "</think>")
 
     def load_tokenizer(self) -> None:
-        """The tokenizer, which must bring a template."""
+        """Load the tokenizer. Raises LoadError if it has no chat template."""
         super().load_tokenizer()
         if not self.tokenizer.chat_template:
             raise LoadError(
@@ -26,7 +26,7 @@ class AutoBot(TransformersChatBot):
             )
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """The template's text, up to where the answer begins."""
+        """The text that the template gives, up to the start of the answer."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             prompt: str = self.tokenizer.apply_chat_template(

@@ -19,19 +19,19 @@ SYSTEM = (
 
 
 class BaizeBot(TransformersChatBot):
-    """A system message replaces the introduction."""
+    """Baize. A system message replaces the introduction."""
 
     family = "baize"
     stop_texts = ("[|Human|]", "[|AI|]")
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """Each turn on a line, after its mark."""
+        """The introduction, then each turn on a line after its mark."""
         turns = Turns.of(messages)
         system = SYSTEM if turns.system is None else turns.system
-        said = "".join(f"[|Human|]{q}\n[|AI|]{a}\n" for q, a in turns.history)
-        return f"{system}\n{said}[|Human|]{turns.question}\n[|AI|]"
+        history = "".join(f"[|Human|]{q}\n[|AI|]{a}\n" for q, a in turns.history)
+        return f"{system}\n{history}[|Human|]{turns.question}\n[|AI|]"
 
     def process_response(self, text: str) -> str:
-        """Without white space around it."""
+        """The answer without surrounding white space."""
         return text.strip()

@@ -1,4 +1,4 @@
-"""BELLE (https://github.com/LianjiaTech/BELLE): BLOOM, `Human:` and `Assistant:`."""
+"""BELLE (https://github.com/LianjiaTech/BELLE): BLOOM, turns after `Human:` and `Assistant:`."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from bots.turns import Turns
 
 
 class BelleBot(TransformersChatBot):
-    """A system message goes above the first question."""
+    """BELLE. A system message is put above the first question."""
 
     family = "belle"
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """Questions and answers with empty lines between them."""
+        """Turns separated by empty lines."""
         turns = Turns.of(messages).with_system_in_front()
-        said = "".join(f"Human: {q}\n\nAssistant: {a}\n\n" for q, a in turns.history)
-        return f"{said}Human: {turns.question}\n\nAssistant: "
+        history = "".join(f"Human: {q}\n\nAssistant: {a}\n\n" for q, a in turns.history)
+        return f"{history}Human: {turns.question}\n\nAssistant: "

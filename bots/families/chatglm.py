@@ -1,4 +1,4 @@
-"""ChatGLM-6B (https://github.com/THUDM/ChatGLM-6B): rounds that are counted from 0."""
+"""ChatGLM-6B (https://github.com/THUDM/ChatGLM-6B): rounds numbered from 0."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,10 @@ _BESIDE_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff])[,!:;?]|[,!:;?](?=[\u4e00-\u9
 
 
 class ChatGLMBot(TransformersChatBot):
-    """A system message goes above the first question. The tokenizer appends `[gMASK]<sop>`."""
+    """ChatGLM-6B. A system message is put above the first question.
+
+    The tokenizer appends `[gMASK]<sop>`.
+    """
 
     family = "chatglm"
     finite_logits = True
@@ -22,7 +25,7 @@ class ChatGLMBot(TransformersChatBot):
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """The rounds; the first question of all is bare."""
+        """The numbered rounds; a conversation of one question is that question alone."""
         turns = Turns.of(messages).with_system_in_front()
         if not turns.history:
             return turns.question
@@ -30,6 +33,6 @@ class ChatGLMBot(TransformersChatBot):
         return "".join([*rounds, f"[Round {len(rounds)}]\n问：{turns.question}\n答："])
 
     def process_response(self, text: str) -> str:
-        """The year for its placeholder, and Chinese punctuation beside Chinese characters."""
+        """Fill in the training date, and make marks beside Chinese characters full-width."""
         text = text.strip().replace("[[训练时间]]", "2023年")
         return _BESIDE_CHINESE.sub(lambda found: _FULL_WIDTH[found[0]], text)

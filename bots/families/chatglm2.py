@@ -1,4 +1,4 @@
-"""ChatGLM2-6B (https://github.com/THUDM/ChatGLM2-6B): rounds that are counted from 1."""
+"""ChatGLM2-6B (https://github.com/THUDM/ChatGLM2-6B): rounds numbered from 1."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,10 @@ from bots.turns import Turns
 
 
 class ChatGLM2Bot(TransformersChatBot):
-    """A system message goes above the first question. The tokenizer prepends `[gMASK]sop`."""
+    """ChatGLM2-6B. A system message is put above the first question.
+
+    The tokenizer prepends `[gMASK]sop`.
+    """
 
     family = "chatglm2"
     finite_logits = True
@@ -17,7 +20,7 @@ class ChatGLM2Bot(TransformersChatBot):
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """The rounds, with empty lines between questions and answers."""
+        """The numbered rounds, with empty lines between questions and answers."""
         turns = Turns.of(messages).with_system_in_front()
         rounds = [
             f"[Round {n}]\n\n问：{q}\n\n答：{a}\n\n" for n, (q, a) in enumerate(turns.history, 1)
@@ -25,5 +28,5 @@ class ChatGLM2Bot(TransformersChatBot):
         return "".join([*rounds, f"[Round {len(rounds) + 1}]\n\n问：{turns.question}\n\n答："])
 
     def process_response(self, text: str) -> str:
-        """The year for its placeholder."""
+        """Fill in the placeholder of the training date."""
         return text.strip().replace("[[训练时间]]", "2023年")

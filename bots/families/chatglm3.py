@@ -1,4 +1,4 @@
-"""ChatGLM3-6B (https://github.com/THUDM/ChatGLM3): roles that are tokens, never text."""
+"""ChatGLM3-6B (https://github.com/THUDM/ChatGLM3): roles as special tokens, never as text."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ SYSTEM = (
 
 
 class ChatGLM3Bot(TransformersChatBot):
-    """System messages replace the introduction; an empty one leaves it out."""
+    """ChatGLM3-6B. System messages replace the introduction; an empty one removes it."""
 
     family = "chatglm3"
     finite_logits = True
@@ -22,22 +22,26 @@ class ChatGLM3Bot(TransformersChatBot):
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """For people to read: as text, the marks of roles would not be those of the model."""
-        said = "".join(f"<|{role}|>\n {text}" for role, text in self._said(messages))
-        return f"{said}<|assistant|>"
+        """The prompt for people to read.
+
+        Encoding this text would not give the special tokens; see `encode_messages`.
+        """
+        turns = self._roles_and_texts(messages)
+        chat = "".join(f"<|{role}|>\n {text}" for role, text in turns)
+        return f"{chat}<|assistant|>"
 
     def encode_messages(self, messages: Sequence[Message], settings: BotSettings) -> TokenInputs:
-        """The ids of roles and texts, each by itself."""
+        """Encode each role and each text on its own, so that users cannot write a role."""
         prompt = self.get_prompt(messages, settings)
-        return self._inputs(prompt, self.tokenizer.encode_chat(self._said(messages)))
+        return self._inputs(prompt, self.tokenizer.encode_chat(self._roles_and_texts(messages)))
 
     def process_response(self, text: str) -> str:
-        """The year for its placeholder."""
+        """Fill in the placeholder of the training date."""
         return text.strip().replace("[[训练时间]]", "2023年")
 
     @staticmethod
-    def _said(messages: Sequence[Message]) -> list[tuple[str, str]]:
-        said = [(message.role, message.content) for message in messages]
-        if not any(role == "system" for role, _ in said):
-            said.insert(0, ("system", SYSTEM))
-        return [(role, text) for role, text in said if role != "system" or text]
+    def _roles_and_texts(messages: Sequence[Message]) -> list[tuple[str, str]]:
+        turns = [(message.role, message.content) for message in messages]
+        if not any(role == "system" for role, _ in turns):
+            turns.insert(0, ("system", SYSTEM))
+        return [(role, text) for role, text in turns if role != "system" or text]

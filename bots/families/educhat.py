@@ -1,4 +1,4 @@
-"""EduChat (https://github.com/icalk-nlp/EduChat): LLaMA with modes, set by its system text."""
+"""EduChat (https://github.com/icalk-nlp/EduChat): LLaMA, with modes set by its system text."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -21,7 +21,8 @@ EduChat的能力
 - Psychology: {}.
 - Socrates: {}."""
 
-_ENABLED = {  # web search, inner thought, general, psychology, Socrates
+# Web search, inner thought, general, psychology, Socrates: the order in `_SYSTEM`.
+_ENABLED = {
     "openQA": (False, False, True, False, False),
     "teacher-guide": (False, False, False, False, True),
     "emotionEase": (False, True, False, True, False),
@@ -30,7 +31,7 @@ _ENABLED = {  # web search, inner thought, general, psychology, Socrates
 
 
 class EduChatSettings(TransformersSettings):
-    """What can be set for EduChat."""
+    """Sampling settings and the mode."""
 
     mode: Literal["openQA", "teacher-guide", "emotionEase", "retrievalQA"] = control(
         "openQA",
@@ -41,7 +42,7 @@ class EduChatSettings(TransformersSettings):
 
 
 class EduChatBot(TransformersChatBot[EduChatSettings]):
-    """A system message replaces the mode's system text."""
+    """EduChat. A system message replaces the system text of the mode."""
 
     family = "educhat"
     Settings = with_defaults(
@@ -53,15 +54,15 @@ class EduChatBot(TransformersChatBot[EduChatSettings]):
     history_turns = 8
 
     def get_prompt(self, messages: Sequence[Message], settings: EduChatSettings) -> str:
-        """Each turn between its mark and `</s>`."""
+        """The system text of the mode, then each turn between its mark and `</s>`."""
         turns = Turns.of(messages)
         states = ("Enable" if on else "Disable" for on in _ENABLED[settings.mode])
         system = _SYSTEM.format(*states) if turns.system is None else turns.system
-        said = "".join(f"<|prompter|>{q}</s><|assistant|>{a}</s>" for q, a in turns.history)
-        return f"<|system|>{system}</s>{said}<|prompter|>{turns.question}</s><|assistant|>"
+        history = "".join(f"<|prompter|>{q}</s><|assistant|>{a}</s>" for q, a in turns.history)
+        return f"<|system|>{system}</s>{history}<|prompter|>{turns.question}</s><|assistant|>"
 
     def process_response(self, text: str) -> str:
-        """Without tags that enclose no thoughts; as special tokens they would not be seen."""
+        """The answer without tags outside of reasoning, which are special tokens and not text."""
         for tag in self.reasoning_tags:
             text = text.replace(tag, "")
         return text

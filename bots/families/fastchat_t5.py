@@ -1,4 +1,4 @@
-"""FastChat-T5 (https://github.com/lm-sys/FastChat): T5, turns that begin with `###`."""
+"""FastChat-T5 (https://github.com/lm-sys/FastChat): T5, turns marked by `###`."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ SYSTEM = (
 
 
 class FastChatT5Bot(TransformersChatBot):
-    """A system message replaces the introduction."""
+    """FastChat-T5. A system message replaces the introduction."""
 
     family = "fastchat-t5"
     stop_texts = ("###",)
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """Each turn on a line."""
+        """The introduction, then each turn on a line."""
         turns = Turns.of(messages)
         system = SYSTEM if turns.system is None else turns.system
-        said = "".join(f"### Human: {q}\n### Assistant: {a}\n" for q, a in turns.history)
-        return f"{system}\n{said}### Human: {turns.question}\n### Assistant:"
+        history = "".join(f"### Human: {q}\n### Assistant: {a}\n" for q, a in turns.history)
+        return f"{system}\n{history}### Human: {turns.question}\n### Assistant:"
 
     def process_response(self, text: str) -> str:
-        """Without white space around it."""
+        """The answer without surrounding white space."""
         return text.strip()

@@ -1,4 +1,4 @@
-"""GODEL (https://github.com/microsoft/GODEL): T5, grounded in an instruction and in knowledge."""
+"""GODEL (https://github.com/microsoft/GODEL): T5, grounded in an instruction and knowledge."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from bots.turns import Turns
 
 
 class GodelSettings(TransformersSettings):
-    """What can be set for GODEL."""
+    """Sampling settings, the instruction and the knowledge."""
 
     instruction: str = control(
         "given a dialog context, you need to response empathically.",
@@ -24,7 +24,7 @@ class GodelSettings(TransformersSettings):
 
 
 class GodelBot(TransformersChatBot[GodelSettings]):
-    """A system message replaces the instruction. The tokenizer appends `</s>`."""
+    """GODEL. A system message replaces the instruction. The tokenizer appends `</s>`."""
 
     family = "godel"
     Settings = with_defaults(
@@ -33,9 +33,9 @@ class GodelBot(TransformersChatBot[GodelSettings]):
     adds_special_tokens = True
 
     def get_prompt(self, messages: Sequence[Message], settings: GodelSettings) -> str:
-        """The instruction, the turns with ` EOS ` between them, the knowledge."""
+        """The instruction, the turns separated by ` EOS `, and the knowledge."""
         turns = Turns.of(messages)
         instruction = settings.instruction if turns.system is None else turns.system
-        said = " EOS ".join([*(text for pair in turns.history for text in pair), turns.question])
+        chat = " EOS ".join([*(text for pair in turns.history for text in pair), turns.question])
         knowledge = f" [KNOWLEDGE] {settings.knowledge}" if settings.knowledge else ""
-        return f"Instruction: {instruction} [CONTEXT] {said}{knowledge}"
+        return f"Instruction: {instruction} [CONTEXT] {chat}{knowledge}"

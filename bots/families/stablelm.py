@@ -19,14 +19,14 @@ stories, and make jokes.
 
 
 class StableLMBot(TransformersChatBot):
-    """A system message replaces StableLM's own."""
+    """StableLM. A system message replaces the default one."""
 
     family = "stablelm"
     stop_tokens = ("<|USER|>", "<|ASSISTANT|>", "<|SYSTEM|>", "<|padding|>", "<|endoftext|>")
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """Each turn after its mark, and nothing between them."""
+        """Each turn after its mark, with nothing between the turns."""
         turns = Turns.of(messages)
         system = SYSTEM if turns.system is None else turns.system
-        said = "".join(f"<|USER|>{q}<|ASSISTANT|>{a}" for q, a in turns.history)
-        return f"<|SYSTEM|>{system}{said}<|USER|>{turns.question}<|ASSISTANT|>"
+        history = "".join(f"<|USER|>{q}<|ASSISTANT|>{a}" for q, a in turns.history)
+        return f"<|SYSTEM|>{system}{history}<|USER|>{turns.question}<|ASSISTANT|>"

@@ -24,7 +24,7 @@ INSTRUCT_WITH_INPUT = (
 
 
 class VicunaSettings(TransformersSettings):
-    """What can be set for Chinese-Vicuna."""
+    """Sampling settings, the prompt type and its input."""
 
     prompt_type: Literal["chat", "instruct"] = control(
         "chat", "select", "Prompt type", "What the adapter was trained with."
@@ -46,7 +46,10 @@ class VicunaSettings(TransformersSettings):
 
 
 class VicunaBot(TransformersChatBot[VicunaSettings]):
-    """A system message replaces the introduction. Defaults are those of the prompt type chat."""
+    """Chinese-Vicuna, with the defaults of the prompt type chat.
+
+    A system message replaces the introduction.
+    """
 
     family = "vicuna"
     Settings = with_defaults(
@@ -64,31 +67,31 @@ class VicunaBot(TransformersChatBot[VicunaSettings]):
     trims_history = True
 
     def get_prompt(self, messages: Sequence[Message], settings: VicunaSettings) -> str:
-        """The conversation; for instruct, an instruction that is the conversation so far."""
+        """The conversation, for the prompt type instruct inside an instruction."""
         turns = Turns.of(messages)
-        said = "".join(f"User:{q}\n\nAssistant:{a}\n\n" for q, a in turns.history)
-        asked = f"{said}User:{turns.question}\n\nAssistant:"
+        history = "".join(f"User:{q}\n\nAssistant:{a}\n\n" for q, a in turns.history)
+        chat = f"{history}User:{turns.question}\n\nAssistant:"
         if settings.prompt_type == "chat":
-            return f"{CHAT if turns.system is None else turns.system}\n\n{asked}"
+            return f"{CHAT if turns.system is None else turns.system}\n\n{chat}"
         own = INSTRUCT_WITH_INPUT if settings.input else INSTRUCT
         intro = own if turns.system is None else turns.system
-        instruction = asked if said else turns.question
+        instruction = chat if history else turns.question
         extra = f"### Input:\n{settings.input}\n\n" if settings.input else ""
         return f"{intro}\n\n### Instruction:\n{instruction}\n\n{extra}### Response:"
 
     def settle(self, settings: VicunaSettings) -> VicunaSettings:
-        """Greedy, sampling, beam search or beam sampling, as the original names its modes."""
+        """Temperature 0 without `do_sample`: greedy, or beam search where there are beams."""
         if settings.do_sample:
             return settings
         return settings.model_copy(update={"temperature": 0.0})
 
     def process_response(self, text: str) -> str:
-        """Without white space around it."""
+        """The answer without surrounding white space."""
         return text.strip()
 
 
 class VicunaInstructBot(VicunaBot):
-    """The same with the defaults of the prompt type instruct."""
+    """Chinese-Vicuna, with the defaults of the prompt type instruct."""
 
     Settings = with_defaults(
         VicunaBot.Settings,

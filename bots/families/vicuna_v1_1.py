@@ -1,4 +1,4 @@
-"""Vicuna v1.1 (https://github.com/lm-sys/FastChat), which is no relative of Chinese-Vicuna."""
+"""Vicuna v1.1 (https://github.com/lm-sys/FastChat): LLaMA, turns after `USER:` and `ASSISTANT:`."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ SYSTEM = (
 
 
 class VicunaV11Bot(TransformersChatBot):
-    """A system message replaces the introduction."""
+    """Vicuna v1.1, unrelated to Chinese-Vicuna. A system message replaces the introduction."""
 
     family = "vicuna-v1.1"
     adds_special_tokens = True
     trims_history = True
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """Everything on one line; `</s>` ends an answer."""
+        """All turns on one line; `</s>` ends each answer."""
         turns = Turns.of(messages)
         system = SYSTEM if turns.system is None else turns.system
-        said = "".join(f"USER: {q} ASSISTANT: {a}</s>" for q, a in turns.history)
-        return f"{system} {said}USER: {turns.question} ASSISTANT:"
+        history = "".join(f"USER: {q} ASSISTANT: {a}</s>" for q, a in turns.history)
+        return f"{system} {history}USER: {turns.question} ASSISTANT:"
 
     def process_response(self, text: str) -> str:
-        """Without the blank that follows the mark."""
+        """The answer without surrounding white space, such as the blank after the mark."""
         return text.strip()

@@ -1,4 +1,4 @@
-"""YaYi (https://github.com/wenge-research/YaYi): BLOOM or LLaMA 2, each turn under its mark."""
+"""YaYi (https://github.com/wenge-research/YaYi): BLOOM or LLaMA 2, turns below their marks."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ SYSTEM = (
 
 
 class YaYiBot(TransformersChatBot):
-    """A system message replaces the introduction."""
+    """YaYi. A system message replaces the introduction."""
 
     family = "yayi"
     Settings = with_defaults(
@@ -24,12 +24,12 @@ class YaYiBot(TransformersChatBot):
     adds_special_tokens = True  # LLaMA's `<s>`; BLOOM's tokenizer adds none
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """The turns, each after an empty line."""
+        """The system text and the turns, separated by empty lines."""
         turns = Turns.of(messages)
         system = SYSTEM if turns.system is None else turns.system
-        said = "".join(f"\n\n<|Human|>:\n{q}\n\n<|YaYi|>:\n{a}" for q, a in turns.history)
-        return f"<|System|>:\n{system}{said}\n\n<|Human|>:\n{turns.question}\n\n<|YaYi|>:"
+        history = "".join(f"\n\n<|Human|>:\n{q}\n\n<|YaYi|>:\n{a}" for q, a in turns.history)
+        return f"<|System|>:\n{system}{history}\n\n<|Human|>:\n{turns.question}\n\n<|YaYi|>:"
 
     def process_response(self, text: str) -> str:
-        """Without the line break that follows the mark."""
+        """The answer without surrounding white space, such as the line break after the mark."""
         return text.strip()

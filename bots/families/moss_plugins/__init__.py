@@ -1,1 +1,1 @@
-"""What a model may call while it answers: a calculator and an equation solver."""
+"""Plugins of MOSS: a calculator and an equation solver that run in a process of their own."""

@@ -1,6 +1,6 @@
-"""Run one tool call in a process of its own; `sandbox` starts it.
+"""Run one tool call and print its result; `sandbox` starts this process.
 
-The first line of standard input is the tool's name, the rest its argument; the result is printed.
+The first line of standard input is the name of the tool, the rest is its argument.
 """
 
 import sys
@@ -9,7 +9,7 @@ from bots.families.moss_plugins.limits import limit
 
 limit()
 
-from bots.families.moss_plugins.maths import answer  # noqa: E402 (sympy too is to stay within the limits)
+from bots.families.moss_plugins.maths import answer  # noqa: E402 (sympy itself must stay within the limits)
 
 name, _, argument = sys.stdin.read().partition("\n")
 print(answer(name, argument))

@@ -1,8 +1,8 @@
-"""Mathematics as text to sympy, by a list of what is allowed; nothing is evaluated as Python.
+"""Convert mathematics from text to sympy, without evaluating any Python.
 
-Python's own parser reads the text; each node becomes a sympy object or an error. Numbers are
-exact: 0.1 is 1/10. Sizes are limited before anything is computed, but some short expressions take
-long: whoever calls this limits time and memory too (`bots.families.moss_plugins.sandbox`).
+Python's parser reads the text, and only nodes on an explicit list become sympy objects. Numbers are
+exact: 0.1 is 1/10. Sizes are limited before anything is computed. Some short expressions still take
+long, so the caller must limit time and memory (`bots.families.moss_plugins.sandbox`).
 """
 
 import ast
@@ -15,19 +15,19 @@ from typing import Any
 import sympy
 
 MAX_LENGTH = 1000
-"""Characters of an expression."""
+"""Most characters of an expression."""
 
 MAX_DEPTH = 500
-"""Operators and functions inside one another."""
+"""Deepest nesting of operators and functions; below Python's limit of recursion."""
 
 MAX_BITS = 20_000
-"""Size of a power of numbers."""
+"""Largest power of numbers, in bits of the result."""
 
 MAX_FACTORIAL = 200
 
 
 class ExpressionError(ValueError):
-    """Raised for a text that is no allowed expression; the message is for the model."""
+    """Raised for a text that is not an allowed expression; the model reads the message."""
 
 
 CONSTANTS: Mapping[str, Any] = {"pi": sympy.pi, "π": sympy.pi, "e": sympy.E, "E": sympy.E}
@@ -39,7 +39,7 @@ def _factorial(number: Any) -> Any:
     return sympy.factorial(number)
 
 
-_ONE: Mapping[str, Callable[[Any], Any]] = {
+_UNARY: Mapping[str, Callable[[Any], Any]] = {
     "abs": sympy.Abs,
     "sqrt": sympy.sqrt,
     "cbrt": sympy.cbrt,
@@ -65,17 +65,17 @@ _ONE: Mapping[str, Callable[[Any], Any]] = {
     "ceil": sympy.ceiling,
     "factorial": _factorial,
 }
-_SOME: Mapping[str, Callable[..., Any]] = {
+_VARIADIC: Mapping[str, Callable[..., Any]] = {
     "max": sympy.Max,
     "min": sympy.Min,
     "gcd": lambda *numbers: sympy.gcd(list(numbers)),
     "lcm": lambda *numbers: sympy.lcm(list(numbers)),
 }
-FUNCTIONS = frozenset({*_ONE, *_SOME, "log", "pow", "root"})
+FUNCTIONS = frozenset({*_UNARY, *_VARIADIC, "log", "pow", "root"})
 
 
 def parse(text: str) -> list[Any]:
-    """The expressions of a text, which commas, semicolons or lines separate.
+    """The expressions of a text, separated by commas, semicolons or line breaks.
 
     `a = b` becomes a − b, which is zero where the equation holds. Raises ExpressionError.
     """
@@ -89,15 +89,16 @@ def parse(text: str) -> list[Any]:
     return [_equation(part) for part in parts]
 
 
-_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
 def _as_python(text: str) -> str:
-    """What people write as Python's operators: `2x = 3^2` is `2*x == 3**2`."""
-    text = re.sub(f"[{_RAISED}]+", lambda found: f"^({found[0]})", text)
+    """Usual notation as Python's operators: `2x = 3^2` becomes `2*x == 3**2`."""
+    text = re.sub(f"[{_SUPERSCRIPTS}]+", lambda found: f"^({found[0]})", text)
+    # After the superscripts, which this would turn into ordinary digits.
     text = unicodedata.normalize("NFKC", text).strip().strip(",;")
-    for written, meant in (("×", "*"), ("·", "*"), ("÷", "/"), ("−", "-"), ("^", "**")):
-        text = text.replace(written, meant)
+    for written, operator in (("×", "*"), ("·", "*"), ("÷", "/"), ("−", "-"), ("^", "**")):
+        text = text.replace(written, operator)
     text = re.sub(r"\s*[;\n]\s*", ",", text)
     text = re.sub(r"(?<![=<>!])=(?!=)", "==", text)
     # A number in front of a name or a bracket is a factor; 1e5 is a number, log2( is a name.
@@ -168,6 +169,7 @@ def _power(base: Any, exponent: Any) -> Any:
         if base.is_zero and exponent.is_negative:
             raise ExpressionError("division by zero")
         digits = max(base.p.bit_length(), base.q.bit_length()) if base.is_Rational else 1
+        # The bits of the result, before it is computed.
         if not exponent.is_real or abs(exponent) * digits > MAX_BITS:
             raise ExpressionError("the power is too large")
     return base**exponent
@@ -183,10 +185,10 @@ def _function(name: str, arguments: list[Any]) -> Any:
             return _power(number, 1 / degree)
         case "pow", [base, exponent]:
             return _power(base, exponent)
-        case _, [argument] if name in _ONE:
-            return _ONE[name](argument)
-        case _, [_, *_] if name in _SOME:
-            return _SOME[name](*arguments)
+        case _, [argument] if name in _UNARY:
+            return _UNARY[name](argument)
+        case _, [_, *_] if name in _VARIADIC:
+            return _VARIADIC[name](*arguments)
         case _ if name in FUNCTIONS:
             raise ExpressionError(f"{name} takes another number of arguments")
         case _:

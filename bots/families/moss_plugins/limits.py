@@ -1,18 +1,18 @@
-"""What a tool's process may use of the machine. Knows nothing of the tools."""
+"""Limits on processor time and memory of this process."""
 
 from contextlib import suppress
 
 SECONDS = 8
-"""Processor time."""
+"""Most processor time."""
 
 MEMORY = 1 << 30
-"""Bytes of address space; sympy itself takes a fifth of it."""
+"""Most bytes of address space; sympy itself takes a fifth of it."""
 
 
 def limit() -> None:
-    """Set the limits for this process, as far as the system has them.
+    """Set the limits that the system supports.
 
-    macOS refuses the one on memory, Windows has none; `sandbox` limits time anywhere.
+    macOS refuses the limit on memory and Windows has no limits; `sandbox` limits the time anywhere.
     """
     try:
         import resource
@@ -23,5 +23,5 @@ def limit() -> None:
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CORE, 0),
     ):
-        with suppress(ValueError):  # also where a lower one is set already
+        with suppress(ValueError):  # refused by the system, or a lower one is set already
             resource.setrlimit(kind, (most, most))

@@ -1,6 +1,6 @@
-"""`calculate` and `solve`: from a text to the text of a result.
+"""The tools `calculate` and `solve`: from the text of an argument to the text of a result.
 
-Knows sympy; limits neither time nor memory, which `bots.families.moss_plugins.sandbox` does.
+Neither time nor memory is limited here; `bots.families.moss_plugins.sandbox` limits both.
 """
 
 import unicodedata
@@ -12,13 +12,13 @@ import sympy
 from bots.families.moss_plugins.expression import ExpressionError, parse
 
 DIGITS = 15
-"""Significant digits of a result that is no whole number."""
+"""Significant digits of results that are not whole numbers."""
 
 MAX_RESULT = 500
-"""Characters of a result."""
+"""Most characters of a result."""
 
 MAX_EXACT = 30
-"""Characters of a solution; the roots of a cubic equation are unreadable."""
+"""Most characters of an exact solution; the exact roots of cubic equations are unreadable."""
 
 MAX_EQUATIONS = 8
 
@@ -43,7 +43,7 @@ def solve(text: str) -> str:
     """The solutions of one or more equations: `x^2=4` is `x = -2, x = 2`.
 
     With several unknowns, solutions are separated by "or": `x = 1, y = 2 or x = 2, y = 1`. An
-    expression alone is taken as equal to 0. Raises ExpressionError.
+    expression without `=` is set equal to 0. Raises ExpressionError.
     """
     equations = parse(text)
     if len(equations) > MAX_EQUATIONS:
@@ -55,7 +55,7 @@ def solve(text: str) -> str:
     if not unknowns:
         return "no solution"
     try:
-        # As a system of one, an equation of high degree would have no solution.
+        # sympy finds no solution of an equation of high degree given as a system of one.
         found = sympy.solve(left[0] if len(left) == 1 else left, *unknowns, dict=True)
     except NotImplementedError:
         raise ExpressionError("no way to solve it is known") from None
@@ -72,7 +72,7 @@ def _solutions(found: Sequence[Mapping[Any, Any]], *, single: bool) -> str:
 
 
 def _exact(value: Any) -> str:
-    """An exact value, unless it is a number that is long to write or has no other name."""
+    """The exact value as text, or its digits where that is long or has no closed form."""
     exact = str(value)
     if value.is_number and (len(exact) > MAX_EXACT or value.has(sympy.CRootOf)):
         return str(sympy.N(value, DIGITS, chop=True))
@@ -95,7 +95,7 @@ TOOLS: Mapping[str, Callable[[str], str]] = {"Calculate": calculate, "Solve": so
 
 
 def answer(tool: str, argument: str) -> str:
-    """The result of a tool, or `error: …` for an argument that it does not take."""
+    """The result of a tool, or `error: …` for an argument that it does not accept."""
     try:
         result = TOOLS[tool](argument)
     except ExpressionError as error:

@@ -10,7 +10,7 @@ import pytest
 from bots.backends.transformers.bot import TransformersChatBot
 from bots.errors import InvalidRequest
 from bots.events import Delta, Done, Message, Step
-from bots.families.moss_plugins import plugin_turn
+from bots.families import moss
 from tests.bots.families.conftest import WithTokenizer
 
 THOUGHTS = '<|Inner Thoughts|>: I compute.<eot>\n<|Commands|>: Calculate("1+1")<eoc>'
@@ -41,9 +41,7 @@ class Script:
 
 @pytest.fixture
 def bot(with_tokenizer: WithTokenizer, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(
-        plugin_turn, "run_tool", lambda name, argument, stop: f"[{name} {argument}]"
-    )
+    monkeypatch.setattr(moss, "run_tool", lambda name, argument, stop: f"[{name} {argument}]")
     return with_tokenizer("moss-plugin", "moss")
 
 
@@ -112,7 +110,7 @@ def test_the_thoughts_may_be_short(bot: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_results_that_fill_the_context_end_it(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model is not run on more than it has positions for."""
-    monkeypatch.setattr(plugin_turn, "run_tool", lambda *_: "1" * 500)
+    monkeypatch.setattr(moss, "run_tool", lambda *_: "1" * 500)
     prompt = len(bot.prepare(ASK, bot.Settings()).inputs.token_ids)
     info = SimpleNamespace(context_length=prompt + 100, separate_answer=False)
     monkeypatch.setattr(bot, "info", lambda: info)

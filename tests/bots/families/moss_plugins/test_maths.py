@@ -1,9 +1,8 @@
 """Results of the calculator and of the equation solver, as the model reads them."""
 
 import pytest
-import sympy
 
-from bots.families.moss_plugins.maths import _exact, answer
+from bots.families.moss_plugins.maths import answer
 
 
 @pytest.mark.parametrize(
@@ -57,10 +56,8 @@ def test_solve(text: str, result: str) -> None:
 def test_solutions_without_a_short_name_are_numbers() -> None:
     """The only real root of a cubic, among others; that of a quintic."""
     assert "x = -2.25825888340261" in answer("Solve", "x^3-2x+7=0")
-    x = sympy.Symbol("x")
-    assert _exact(sympy.CRootOf(x**5 - x - 1, 0)) == "1.16730397826142"
+    assert answer("Solve", "x^5=x+1").startswith("x = 1.16730397826142")
 
 
-def test_what_nobody_can_solve() -> None:
-    """Says so."""
+def test_an_equation_without_a_known_solution() -> None:
     assert answer("Solve", "x+cos(x)=0") == "error: no way to solve it is known"

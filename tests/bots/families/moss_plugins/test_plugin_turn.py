@@ -4,15 +4,14 @@ import threading
 
 import pytest
 
-from bots.families.moss_plugins import plugin_turn
 from bots.families.moss_plugins.plugin_turn import MAX_COMMANDS, results
 
 STOP = threading.Event()
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_turn, "run_tool", lambda name, argument, stop: f"{name}:{argument}")
+def run_tool(name: str, argument: str, stop: threading.Event) -> str:
+    """A tool whose result is its call."""
+    return f"{name}:{argument}"
 
 
 @pytest.mark.parametrize(
@@ -30,11 +29,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_results(commands: str, expected: str) -> None:
-    """A line for each command; what is not enabled says so."""
-    assert results(commands, ["Calculate"], STOP) == expected
+    """One line per command, also of a tool that is not enabled."""
+    assert results(commands, ["Calculate"], STOP, run_tool) == expected
 
 
 def test_not_too_many_are_run() -> None:
     """A model that repeats itself does not keep the machine busy."""
-    found = results('Calculate("1") ' * 50, ["Calculate"], STOP)
+    found = results('Calculate("1") ' * 50, ["Calculate"], STOP, run_tool)
     assert len(found.splitlines()) == MAX_COMMANDS
