@@ -1,23 +1,23 @@
-"""What can go wrong in a bot, as exceptions that say what to do.
+"""Exceptions of bots, with messages for the user.
 
     BotError
-    ├── ConfigError               wrong type, path or option; found before anything is loaded
-    ├── LoadError                 the model's files cannot become a running model
-    ├── InvalidRequest            one request asks for something that cannot be
+    ├── ConfigError               wrong type, path or option, found before loading
+    ├── LoadError                 the files do not give a running model
+    ├── InvalidRequest            values of one request cannot be used
     │   ├── ContextLengthExceeded
-    │   └── Unsupported           this bot cannot do it; another might
-    ├── OutOfMemory               the device is full; the worker goes on
-    └── UpstreamError             a remote endpoint failed or lied
+    │   └── Unsupported           another bot may support it
+    ├── OutOfMemory               no memory for this request; the worker keeps running
+    └── UpstreamError             a remote endpoint failed or broke its protocol
 
-This module knows no HTTP: the server maps the classes to statuses in one table.
+The server maps the classes to HTTP statuses in one table.
 """
 
 
 class BotError(Exception):
-    """Base of all errors a bot raises on purpose.
+    """Base of all errors that a bot raises on purpose.
 
-    `message` is one sentence for a person, `code` a stable word for a program, `param` the name of
-    the request field or option at fault, if there is one.
+    `message` is one sentence for the user, `code` a stable identifier for programs, and `param` the
+    request field or option at fault, if there is one.
     """
 
     code = "internal_error"
@@ -29,27 +29,27 @@ class BotError(Exception):
 
 
 class ConfigError(BotError):
-    """Raised before loading when the way a bot is asked for makes no sense."""
+    """Raised before loading for a wrong type, path or option."""
 
     code = "invalid_config"
 
 
 class LoadError(BotError):
-    """Raised while loading when the files cannot become a running model."""
+    """Raised while loading when the files do not give a running model."""
 
     code = "model_failed"
 
 
 class InvalidRequest(BotError):
-    """Raised for one request whose values cannot be used; `param` names the field."""
+    """Raised for a request whose values cannot be used; `param` is the field."""
 
     code = "invalid_value"
 
 
 class ContextLengthExceeded(InvalidRequest):
-    """Raised when the prompt leaves no room in the model's context.
+    """Raised when the prompt leaves no token of the context for the answer.
 
-    `alone`: the context is for the prompt alone, and the answer needs none of it.
+    `alone`: the context is for the prompt only, as in encoder-decoder models.
     """
 
     code = "context_length_exceeded"
@@ -66,7 +66,7 @@ class ContextLengthExceeded(InvalidRequest):
 
 
 class Unsupported(InvalidRequest):
-    """Raised when a request needs something that this bot cannot do."""
+    """Raised for a request that needs what this bot does not support."""
 
     code = "unsupported_parameter"
 
@@ -78,6 +78,6 @@ class OutOfMemory(BotError):
 
 
 class UpstreamError(BotError):
-    """Raised when a remote endpoint cannot be reached, answers an error or breaks the protocol."""
+    """Raised when a remote endpoint is unreachable, returns an error or breaks its protocol."""
 
     code = "upstream_error"

@@ -1,6 +1,6 @@
-"""What goes into a bot's `chat()` and what comes out of it.
+"""Messages, steps and events: the input and output of a bot, as frozen data classes.
 
-Plain frozen data; this module knows neither models nor HTTP.
+`ChatBot.chat` takes messages; `generate` yields steps, and `chat` yields the events made of them.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class TopLogprob:
-    """One candidate token: its id, its text alone, and its natural-log probability."""
+    """A candidate token: its id, its text and its log-probability (natural logarithm)."""
 
     token_id: int
     text: str
@@ -29,9 +29,9 @@ class TopLogprob:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """The token at one position and the most probable candidates there.
+    """The token at one position, and the most probable candidates there.
 
-    `logprob` is None only for the first token of a prompt, which nothing predicts.
+    `logprob` is None only for the first token of a prompt, which has no prediction.
     """
 
     token_id: int
@@ -42,9 +42,9 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one request. None where the bot cannot count its prompt.
+    """Token counts of one request. `prompt_tokens` is None for a bot without a tokenizer.
 
-    `cached_tokens` are prompt tokens whose keys and values were reused and not computed again.
+    `cached_tokens` counts the prompt tokens found in the prefix cache.
     """
 
     prompt_tokens: int | None = None
@@ -54,15 +54,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One output of `ChatBot.generate`: what is new since the step before.
+    """One output of `ChatBot.generate`: the part of the answer since the previous step.
 
-    A bot that has tokens gives `token_ids` and lets `get_response` decode them; a bot that has
-    text gives `text`. `finish_reason` belongs to the last step, `usage` overrides what `chat()`
-    counts itself, `prompt_logprobs` and `cached_tokens` come once, before the first new token.
+    A bot with a tokenizer sets `token_ids`, which `get_response` decodes; other bots set `text`.
+    `finish_reason` is set on the last step. `usage` overrides the counts of `chat`.
+    `prompt_logprobs` and `cached_tokens` are set once, before the first new token.
 
-    With `whole`, the step's `token_ids` or `text` are the whole answer so far, in place of those
-    of all earlier steps: a beam search that changed its mind. Such a step has no `logprobs`, and
-    no `reasoning` but what stands in tags in its text.
+    With `whole`, `token_ids` and `text` are the complete answer so far and replace all earlier
+    steps, as when another beam becomes the best. Such a step has no `logprobs`, and its reasoning
+    is between tags in its text.
     """
 
     text: str = ""
@@ -78,7 +78,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The model begins with the prompt. `dropped_turns`: messages cut to fit the context."""
+    """The request starts to run. `dropped_turns` counts messages left out to fit the context."""
 
     prompt_tokens: int | None
     dropped_turns: int = 0
@@ -86,14 +86,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class PromptScored:
-    """Log-probabilities of the prompt's own tokens; only where a request asks for them."""
+    """Log-probabilities of the prompt's tokens; only if the request asks for them."""
 
     logprobs: tuple[TokenLogprob, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More of the answer: `text` and `reasoning` are appended to what was sent before."""
+    """New output: `text` and `reasoning` are appended to those sent before."""
 
     text: str = ""
     reasoning: str = ""
@@ -103,9 +103,9 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """The whole answer so far, because text that was already sent has changed.
+    """The complete answer so far, which replaces the text sent before.
 
-    `reasoning` and `token_ids` are the whole of theirs; None where they stay as they were sent.
+    `reasoning` and `token_ids` are complete as well, or None where they have not changed.
     """
 
     text: str
@@ -115,7 +115,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The answer is complete; always the last event."""
+    """The end of the answer; always the last event."""
 
     finish_reason: FinishReason
     usage: Usage = field(default_factory=Usage)

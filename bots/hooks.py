@@ -41,7 +41,7 @@ class BotInfo:
 
     `context_length` counts the tokens of prompt and answer together. With `separate_answer`, as in
     encoder-decoder models, prompt and answer may each have that many.
-    `engine_reason` is the reason for sequential decoding; None with continuous batching.
+    `engine_reason` is one sentence on why decoding is sequential; None with continuous batching.
     """
 
     native_class: str | None = None

@@ -1,7 +1,7 @@
-"""The sampling settings that bots with their own decoding share: one name, one title, one range.
+"""The sampling settings that bots share, with one name, title and range each.
 
-Knows names and ranges; does not know how a bot applies a value. A value at its "off" end leaves
-the probabilities as they are.
+The transformers engine applies them in `bots/engine/sampler.py`; llama.cpp and OpenAI endpoints
+get them as parameters of a request. A setting at its "off" value does not change probabilities.
 """
 
 from bots.settings import BotSettings, control
@@ -14,10 +14,10 @@ FREQUENCY = "Lowers a token for every time that the answer already has it; 0 is 
 
 
 class SamplingSettings(BotSettings):
-    """How the next token is chosen; the same defaults for every model, for a fair comparison.
+    """Settings of sampling and scoring, with the same defaults for a fair comparison of models.
 
-    Temperature 0.7 with top-p 0.9 is lively and still on the subject for chat models of all
-    sizes; the other settings are off.
+    Temperature 0.7 with top-p 0.9 gives varied and coherent answers for chat models of all sizes;
+    the other settings are off.
     """
 
     temperature: float = control(0.7, "slider", "Temperature", TEMPERATURE, ge=0, le=2, step=0.05)

@@ -1,6 +1,6 @@
-"""How a bot is loaded (`BotConfig`) and how one request is answered (`BotSettings`).
+"""How a bot is loaded (`BotConfig`) and how it answers one request (`BotSettings`).
 
-This module knows types, ranges and what control the page draws; not what a value does to a model.
+A field of `BotSettings` declares type, range and control of a setting; bots define its effect.
 """
 
 from collections.abc import Mapping
@@ -27,19 +27,19 @@ Quantization = Literal["auto", "none", "int8", "gptq", "bnb-8bit", "bnb-4bit", "
 
 @dataclass(frozen=True, slots=True)
 class BotConfig:
-    """How a bot is loaded. Every bot reads the fields that mean something to it.
+    """How a bot is loaded. Each bot reads the fields that apply to it.
 
     `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
     `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
     `dtype`: "auto", "float32", "bfloat16" or "float16".
-    `quantization`: one of `Quantization`: "auto" as the checkpoint is, "none" at full size, "gptq"
-    as it is and GPTQ, the others made while weights are read.
-    `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
-    the adapter to its weights once instead of at each step.
-    `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
-    `kv_memory`: what keys and values of running and earlier requests may take, "4GiB".
-    `max_running`: how many requests will run at once; a bot with slots makes that many.
-    `threads`: CPU threads to compute with; None leaves it to the library.
+    `quantization`: one of `Quantization`. "auto" keeps the format of the checkpoint, "none"
+    expands it to full precision, "gptq" keeps it and requires GPTQ; the others quantize on loading.
+    `base_model`: path of the base model, if `pretrained_path` is an adapter; `merge_adapter` merges
+    the adapter into the weights once instead of applying it at each step.
+    `max_memory`: limit per device, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
+    `kv_memory`: limit of the KV cache and the prefix cache together, "4GiB".
+    `max_running`: number of requests that run at the same time; a bot with slots makes as many.
+    `threads`: number of CPU threads; None is the library's default.
     """
 
     pretrained_path: str = ""
@@ -68,10 +68,10 @@ def control(
     step: float | None = None,
     **limits: Any,
 ) -> Any:
-    """A settings field and the control that the page draws for it.
+    """A field of a settings class, and the control that the page draws for it.
 
-    `limits` are pydantic's (`ge`, `gt`, `le`, `lt`, `max_length` …). They are checked for each
-    request and are the ends of a slider.
+    `limits` are those of pydantic (`ge`, `gt`, `le`, `lt`, `max_length` …). They are checked for
+    each request, and a slider ends at them.
     """
     extra: dict[str, Any] = {"x-control": kind}
     if step is not None:
@@ -80,10 +80,10 @@ def control(
 
 
 class BotSettings(BaseModel):
-    """The settings of one request: immutable, and nothing beyond the declared fields.
+    """The settings of one request; immutable, without undeclared fields.
 
-    A bot's own `Settings` adds fields by subclassing; each is one control of the page and one
-    allowed name in `params`.
+    A bot adds settings by subclassing. Each field is one control of the page and one name allowed
+    in the `params` of a request.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -99,7 +99,7 @@ class BotSettings(BaseModel):
     def parse(cls, params: Mapping[str, Any]) -> Self:
         """Validate the `params` of a request.
 
-        Raises InvalidRequest that names the first field at fault and what is wrong with it.
+        Raises InvalidRequest that names the first field at fault.
         """
         try:
             return cls.model_validate(dict(params))
@@ -119,10 +119,9 @@ S = TypeVar("S", bound=BotSettings, default=Any)
 
 
 def with_defaults(settings: type[S], **defaults: Any) -> type[S]:
-    """`settings` with other defaults, and everything else of their controls as it was.
+    """A subclass of `settings` with other defaults; title, limits and control stay the same.
 
-    Raises TypeError for a name that `settings` do not have, ValidationError for a value outside
-    the limits of its field.
+    Raises TypeError for an unknown name, and ValidationError for a value outside its limits.
     """
     fields: dict[str, Any] = {}
     for name, value in defaults.items():

@@ -1,8 +1,10 @@
-"""Messages in any order as what a fixed prompt format has: a system text, rounds, a question.
+"""Convert messages in any order to a system text, rounds of question and answer, and a question.
 
-Knows roles; knows no format. Messages of one role in a row are one turn, system texts are one text
-wherever they stand, an answer that nobody asked for follows an empty question, and after an answer
-the question is empty.
+Prompt formats have fixed places for these. The rules of the conversion:
+
+- Messages of one role in a row are joined to one turn; all system messages are joined to one text.
+- An answer without a question before it follows an empty question.
+- If the last message is an answer, the question is empty.
 """
 
 from collections.abc import Sequence
@@ -14,9 +16,10 @@ from bots.events import Message
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """A conversation. `system` is None where no message has that role, `history` is oldest first.
+    """A conversation in rounds.
 
-    `history` holds (question, answer); `question` is what is to be answered.
+    `system` is None if no message has that role. `history` holds (question, answer), oldest first;
+    `question` is the one to answer.
     """
 
     system: str | None
@@ -25,7 +28,7 @@ class Turns:
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> Self:
-        """What the messages are as turns; see the module."""
+        """Convert messages by the rules at the top of this module."""
         systems = [message.content for message in messages if message.role == "system"]
         rounds: list[tuple[list[str], list[str]]] = [([], [])]
         for message in messages:
@@ -35,13 +38,15 @@ class Turns:
                 if rounds[-1][1]:
                     rounds.append(([], []))
                 rounds[-1][0].append(message.content)
-        if rounds[-1][1]:
+        if rounds[-1][1]:  # the last round is always the open question
             rounds.append(([], []))
-        said = [("\n".join(question), "\n".join(answer)) for question, answer in rounds]
-        return cls("\n".join(systems) if systems else None, tuple(said[:-1]), said[-1][0])
+        *history, (question, _) = [
+            ("\n".join(asked), "\n".join(answer)) for asked, answer in rounds
+        ]
+        return cls("\n".join(systems) if systems else None, tuple(history), question)
 
     def with_system_in_front(self) -> Self:
-        """The system text above the first question, for formats that have no place for it."""
+        """Move the system text above the first question, for formats without a place for it."""
         if not self.system:
             return self
         if not self.history:

@@ -1,4 +1,4 @@
-"""What is free, and the peak, which is this process's own."""
+"""Available memory, with and without a container, and the peak of this process."""
 
 import subprocess
 import sys
@@ -40,17 +40,13 @@ def test_this_machine_has_memory() -> None:
     ("limit", "stat", "free"),
     [("5000", "anon 1\ninactive_file 700\n", 3700), ("1000", "anon 1\n", 0)],
 )
-def test_the_limit_of_a_container(
-    limit: str, stat: str, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bots.process_memory._CGROUP", tmp_path)
+def test_the_limit_of_a_container(limit: str, stat: str, free: int, tmp_path: Path) -> None:
     for name, content in (("max", limit), ("current", "2000\n"), ("stat", stat)):
         (tmp_path / f"memory.{name}").write_text(content)
-    assert free_memory() == free
+    assert free_memory(tmp_path) == free
 
 
-def test_a_container_without_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bots.process_memory._CGROUP", tmp_path)
+def test_a_container_without_a_limit(tmp_path: Path) -> None:
     for name in ("max", "current", "stat"):
         (tmp_path / f"memory.{name}").write_text("max\n" if name == "max" else "2000\n")
-    assert free_memory() > 10 << 20
+    assert free_memory(tmp_path) > 10 << 20

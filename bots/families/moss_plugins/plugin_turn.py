@@ -21,7 +21,6 @@ MAX_COMMANDS = 4
 
 _COMMAND = re.compile(r'\b([A-Z]\w*)\((?:"([^"]*)"|([^"\n]*))\)')
 
-
 RunTool = Callable[[str, str, threading.Event], str]
 """Called with a tool's name, its argument and a stop event; returns the result."""
 
@@ -70,9 +69,8 @@ class PluginTurn:
             # The mark's last token may hold more text, so the text is encoded up to the mark.
             ids, rest = prompt, written + ANSWER
         else:
-            found = results(
-                written.partition("<|Commands|>:")[2], self.enabled, self.stop, self.run_tool
-            )
+            commands = written.partition("<|Commands|>:")[2]
+            found = results(commands, self.enabled, self.stop, self.run_tool)
             yield Step(reasoning=f"\n<|Results|>:\n{found}\n", usage=self._usage(prompt))
             ids, rest = [*prompt, *self._ids], f"<eoc>\n<|Results|>:\n{found}\n<eor>\n{ANSWER}"
         ids = [*ids, *self.tokenizer.encode(rest, add_special_tokens=False)]
