@@ -27,19 +27,19 @@ Quantization = Literal["auto", "none", "int8", "gptq", "bnb-8bit", "bnb-4bit", "
 
 @dataclass(frozen=True, slots=True)
 class BotConfig:
-    """How a bot is loaded. Each bot reads the fields that apply to it.
+    """How a bot is loaded. Every bot reads the fields that mean something to it.
 
     `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
     `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
     `dtype`: "auto", "float32", "bfloat16" or "float16".
-    `quantization`: one of `Quantization`. "auto" keeps the format of the checkpoint, "none"
-    expands it to full precision, "gptq" keeps it and requires GPTQ; the others quantize on loading.
-    `base_model`: path of the base model, if `pretrained_path` is an adapter; `merge_adapter` merges
-    the adapter into the weights once instead of applying it at each step.
-    `max_memory`: limit per device, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
-    `kv_memory`: limit of the KV cache and the prefix cache together, "4GiB".
-    `max_running`: number of requests that run at the same time; a bot with slots makes as many.
-    `threads`: number of CPU threads; None is the library's default.
+    `quantization`: one of `Quantization`: "auto" as the checkpoint is, "none" at full size, "gptq"
+    as it is and GPTQ, the others made while weights are read.
+    `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
+    the adapter to its weights once instead of at each step.
+    `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
+    `kv_memory`: what keys and values of running and earlier requests may take, "4GiB".
+    `max_running`: how many requests will run at once; a bot with slots makes that many.
+    `threads`: CPU threads to compute with; None leaves it to the library.
     """
 
     pretrained_path: str = ""

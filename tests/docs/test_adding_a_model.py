@@ -1,4 +1,4 @@
-"""docs/adding-a-model.md, followed to the letter: its files, its commands, its claims."""
+"""docs/adding-a-model.md: its files, commands and claims."""
 
 import ast
 import importlib
@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 
 import bots
 import bots.families
-from bots.errors import LoadError
-from bots.registry.registry import ENTRY_POINT_GROUP, choose_bot
-from bots.settings import BotConfig, Control
+from bots import BotConfig, choose_bot, errors
+from bots.registry.registry import ENTRY_POINT_GROUP
+from bots.settings import Control
 from server.worker.app import create_app
 from server.worker.config import load_config
 from tests.docs.pages import Block, blocks, read
@@ -45,14 +45,14 @@ def block(title: str) -> Block:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory with the page's files and a text to learn from."""
+    """A working directory with the page's files and a text for the Markov chain."""
     for one in blocks(PAGE, "python"):
         if one.title.endswith(".py"):
             (tmp_path / one.title).write_text(one.text, "utf-8")
     (tmp_path / "words.txt").write_text(WORDS, "utf-8")
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for name in ("markov_bot", "quiz_bot", "bots.families.markov"):
+    for name in ("parrot_bot", "markov_bot", "quiz_bot", "bots.families.markov"):
         sys.modules.pop(name, None)
 
 
@@ -68,7 +68,7 @@ def worker(**options: Any) -> Iterator[TestClient]:
 
 
 def assert_answers(client: TestClient) -> None:
-    """The chain of the page answers, in words that it knows, as long as it was told to."""
+    """The Markov chain answers in words of its text, with as many as were requested."""
     answer = client.post("/generate", json=ASK)
     assert answer.status_code == 200, answer.text
     said = answer.json()["text"].split()
@@ -77,13 +77,25 @@ def assert_answers(client: TestClient) -> None:
     assert answer.json()["finish_reason"] == "length"
 
 
-def test_the_page_is_told_in_full() -> None:
+def test_the_page_has_these_files() -> None:
     files = [one.title for one in blocks(PAGE) if one.title.endswith((".py", ".toml"))]
-    assert files == ["markov_bot.py", "pyproject.toml", "quiz_bot.py", "test_quiz_bot.py"]
+    assert files == [
+        "parrot_bot.py",
+        "markov_bot.py",
+        "pyproject.toml",
+        "quiz_bot.py",
+        "test_quiz_bot.py",
+    ]
 
 
-def test_one_file_started_with_the_command_of_the_page(folder: Path) -> None:
-    start, ask = (one.text for one in blocks(PAGE, "bash"))
+def test_the_first_bot_has_at_most_12_lines() -> None:
+    _title, *lines = block("parrot_bot.py").text.splitlines()
+    assert len(lines) <= 12
+
+
+def test_the_first_bot_and_the_commands_of_the_page(folder: Path) -> None:
+    start, ask, start_markov = (one.text for one in blocks(PAGE, "bash"))
+    assert "markov_bot.py:MarkovBot" in start_markov
     command = shlex.split(start)
     assert command[:3] == ["python", "-m", "server"]
     environment = os.environ | {"PYTHONPATH": str(Path(bots.__file__).parents[1])}
@@ -97,7 +109,7 @@ def test_one_file_started_with_the_command_of_the_page(folder: Path) -> None:
         try:
             assert process.stderr is not None
             url = next(
-                line.split()[-1] for line in process.stderr if line.startswith("markov: http")
+                line.split()[-1] for line in process.stderr if line.startswith("parrot: http")
             )
             with httpx.Client(base_url=url, trust_env=False) as client:
                 eventually(lambda: client.get("/readyz").status_code == 200, "a ready worker")
@@ -107,15 +119,22 @@ def test_one_file_started_with_the_command_of_the_page(folder: Path) -> None:
                 answer = client.post("/generate", json=body).json()
         finally:
             process.terminate()
-    assert set(answer["text"].split()) <= set(WORDS.split())
-    assert answer["usage"]["completion_tokens"] == 512
+    assert answer["text"] == "You said: hello"
 
 
 @pytest.mark.usefixtures("folder")
 def test_by_file() -> None:
-    with worker(bot="markov_bot.py:MarkovBot") as client:
+    """With the options of the page's command."""
+    words = shlex.split(blocks(PAGE, "bash")[2].text)
+    options = {words[at].lstrip("-"): words[at + 1] for at in range(3, len(words), 2)}
+    assert options.pop("pretrained-path") == "words.txt"
+    with worker(**options) as client:
         assert_answers(client)
         assert client.get("/info").json()["model"] == "words.txt"
+        assert (
+            client.post("/generate", json=ASK | {"params": {}}).json()["usage"]["completion_tokens"]
+            == 512
+        )
 
 
 def test_by_an_entry_in_model_dict(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +201,7 @@ def test_every_control_is_in_the_table() -> None:
 @pytest.mark.usefixtures("folder")
 def test_a_wrong_path_is_one_sentence() -> None:
     bot_class = choose_bot(bot="markov_bot.py:MarkovBot")
-    with pytest.raises(LoadError, match="Cannot read 'nothing'"):
+    with pytest.raises(errors.LoadError, match="Cannot read 'nothing'"):
         bot_class(BotConfig(pretrained_path="nothing")).load()
 
 
