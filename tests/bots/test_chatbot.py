@@ -1,7 +1,8 @@
-"""The contract: what every bot can rely on, and what the server can rely on in every bot."""
+"""ChatBot's preparing and running, which every bot and the server rely on."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from bots.streaming.pause import Pause
 
 
 class FedBot(ChatBot):
-    """A bot that is told what to say. Ids are characters; its context is 20 of them."""
+    """Yields given steps. Token ids are code points; the context has 20 of them."""
 
     steps: Sequence[Step] = ()
     process: Callable[[str], str] | None = None
@@ -57,7 +58,7 @@ class FedBot(ChatBot):
 
 
 def ask(*contents: str) -> list[Message]:
-    """Turns that alternate, beginning with the user."""
+    """Messages of user and assistant in turn."""
     roles = ["user", "assistant"] * len(contents)
     return [Message(role, text) for role, text in zip(roles, contents, strict=False)]  # type: ignore[arg-type]
 
@@ -95,7 +96,7 @@ def test_a_stream_begins_with_start_and_ends_with_done() -> None:
 
 
 def ids(text: str, *, whole: bool = False) -> Step:
-    """A step whose ids are characters."""
+    """A step whose token ids are code points."""
     return Step(token_ids=tuple(map(ord, text)), text=text, whole=whole)
 
 
@@ -127,7 +128,7 @@ def test_whole_steps_of_a_bot_without_ids_count_as_tokens() -> None:
 
 
 class Shouting(FedBot):
-    """Its process_response changes text that was sent."""
+    """Has a process_response that changes text already sent."""
 
     def process_response(self, text: str) -> str:
         return text.strip().replace("oh", "OH!")
@@ -163,7 +164,7 @@ def test_whole_steps_among_others_give_process_response_of_the_last_whole(
     assert kept == tuple(map(ord, final))
 
 
-def test_settings_are_defaults_then_request_then_extra() -> None:
+def test_settings_are_defaults_then_those_of_the_request_then_fixed_ones() -> None:
     bot = fed("x")
     list(bot.chat(ask("hi"), bot.Settings.parse({"mood": "loud", "mode": 1})))
     list(bot.chat(ask("hi")))
@@ -187,8 +188,7 @@ def test_settings_of_one_request_never_reach_another(moods: list[str]) -> None:
 
 def test_the_prompt_may_depend_on_the_final_settings() -> None:
     class Moody(FedBot):
-        def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-            assert isinstance(settings, FedBot.Settings)
+        def get_prompt(self, messages: Sequence[Message], settings: Any) -> str:
             return f"{settings.mood}{settings.mode}"
 
     bot = Moody()
@@ -259,7 +259,7 @@ def test_an_error_in_generate_is_raised() -> None:
         list(stream)
 
 
-def test_an_answer_as_long_as_allowed_ended_by_length() -> None:
+def test_an_answer_of_the_full_length_ends_by_length() -> None:
     bot = loaded(EchoBot())
     events = list(bot.chat(ask("one two three"), EchoSettings(max_new_tokens=2)))
     assert text_of(events) == "one two"
@@ -278,7 +278,7 @@ def test_the_answer_is_shortened_to_what_the_context_leaves() -> None:
 
 
 class Reader(FedBot):
-    """Has a context of 20 for its prompt and another for its answer."""
+    """Has a context of 20 tokens for the prompt and another for the answer."""
 
     trims_history = True
 
@@ -309,14 +309,14 @@ def test_settings_that_do_not_go_together_are_refused_before_anything_runs() -> 
         bot.prepare_text("x", bot.Settings())
 
 
-class Forgetful(FedBot):
-    """Drops its oldest turns."""
+class Trimming(FedBot):
+    """Drops the oldest turns."""
 
     trims_history = True
 
 
-def test_history_is_trimmed_oldest_first_where_the_bot_says_so() -> None:
-    bot = Forgetful()
+def test_history_is_trimmed_oldest_first_with_trims_history() -> None:
+    bot = Trimming()
     bot.load()
     turns = [Message("system", "s"), *ask("aaaaa", "b", "cccc", "d", "ee")]
     prepared = bot.prepare(turns, bot.Settings(max_new_tokens=8))
@@ -325,7 +325,7 @@ def test_history_is_trimmed_oldest_first_where_the_bot_says_so() -> None:
     assert fed("x").prepare(turns, FedBot.Settings(max_new_tokens=1)).dropped_turns == 0
 
 
-def test_only_the_newest_turns_are_kept_where_the_bot_says_so() -> None:
+def test_only_the_newest_turns_are_kept_with_history_turns() -> None:
     class Brief(FedBot):
         history_turns = 1
 
@@ -357,23 +357,23 @@ def test_a_bot_has_stop_texts_of_its_own() -> None:
     assert text_of(bot.chat(ask("x"), bot.Settings(stop=("END",)))) == "one "
 
 
-def test_a_question_is_needed() -> None:
+def test_a_conversation_without_a_user_message_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="no user message"):
         fed("x").prepare([Message("system", "s")], FedBot.Settings())
 
 
-def test_raw_prompts_only_where_the_bot_takes_them() -> None:
+def test_raw_prompts_are_refused_without_token_prompts() -> None:
     with pytest.raises(Unsupported):
         fed("x").prepare_text("raw", FedBot.Settings())
 
 
 class Thinking(FedBot):
-    """Puts its reasoning in tags."""
+    """Has reasoning between tags."""
 
     reasoning_tags = ("<think>", "</think>")
 
 
-def test_reasoning_comes_apart_from_the_answer() -> None:
+def test_reasoning_is_streamed_apart_from_the_answer() -> None:
     bot = Thinking()
     bot.load()
     bot.steps = [Step(text="<think>why"), Step(text=" so</think>"), Step(text="yes")]

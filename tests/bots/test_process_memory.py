@@ -32,7 +32,7 @@ def test_what_the_parent_had_does_not_count() -> None:
     assert 0 < int(done.stdout) < 100 << 20
 
 
-def test_this_machine_has_memory() -> None:
+def test_some_memory_is_available() -> None:
     assert free_memory() > 10 << 20
 
 

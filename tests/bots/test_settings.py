@@ -1,4 +1,4 @@
-"""Settings of a family: other defaults, the same controls."""
+"""Settings with other defaults: the same controls and limits."""
 
 import pytest
 from pydantic import ValidationError
@@ -8,7 +8,7 @@ from bots.settings import with_defaults
 
 
 def test_other_defaults_keep_the_control_and_its_limits() -> None:
-    """Only the default changes, for this class alone."""
+    """Only the default changes, and only in the new class."""
     cool = with_defaults(SamplingSettings, temperature=0.3, max_new_tokens=100)
     assert (cool().temperature, cool().max_new_tokens, cool().top_p) == (0.3, 100, 0.9)
     assert SamplingSettings().temperature == 0.7
@@ -20,8 +20,7 @@ def test_other_defaults_keep_the_control_and_its_limits() -> None:
         cool(temperature=9)
 
 
-def test_what_cannot_be_a_default() -> None:
-    """A misspelt name and a value that no request could ask for."""
+def test_an_unknown_name_or_a_value_outside_its_limits_is_refused() -> None:
     with pytest.raises(TypeError, match="no setting 'temprature'"):
         with_defaults(SamplingSettings, temprature=0.3)
     with pytest.raises(ValidationError):

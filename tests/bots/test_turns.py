@@ -1,4 +1,4 @@
-"""Messages as turns: any order of roles, any number of each."""
+"""Turns of messages in any order of roles."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ ROLES: dict[str, Role] = {"s": "system", "u": "user", "a": "assistant"}
 
 
 def messages(script: str) -> list[Message]:
-    """`u1 a2` is a user's "1" and an assistant's "2"."""
+    """The messages of a script: `u1 a2` is "1" of the user and "2" of the assistant."""
     return [Message(ROLES[word[0]], word[1:]) for word in script.split()]
 
 
@@ -28,12 +28,12 @@ def messages(script: str) -> list[Message]:
     ],
 )
 def test_turns(script: str, turns: Turns) -> None:
-    """Each rule of the module once."""
+    """One case per rule at the top of the module."""
     assert Turns.of(messages(script)) == turns
 
 
 def test_a_system_text_in_front_of_the_first_question() -> None:
-    """Whether the first question is the last one or not; an empty text changes nothing."""
+    """Also where the first question is the last one; an empty text changes nothing."""
     assert Turns("0", (), "1").with_system_in_front() == Turns(None, (), "0\n1")
     assert Turns("0", (("1", "2"),), "3").with_system_in_front() == Turns(
         None, (("0\n1", "2"),), "3"
@@ -42,8 +42,8 @@ def test_a_system_text_in_front_of_the_first_question() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("sua"), st.text(min_size=1)), min_size=1))
-def test_nothing_that_was_said_is_lost(script: list[tuple[str, str]]) -> None:
-    """The texts of users and assistants come in the order in which they were said."""
+def test_no_text_of_users_and_assistants_is_lost(script: list[tuple[str, str]]) -> None:
+    """Their order stays the same."""
     turns = Turns.of([Message(ROLES[role], text) for role, text in script])
     said = "\n".join(text for pair in turns.history for text in pair) + "\n" + turns.question
     assert [c for c in said if c != "\n"] == [

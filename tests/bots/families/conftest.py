@@ -1,4 +1,4 @@
-"""Families with the tokenizer of a golden checkpoint, and without a model."""
+"""Bots with the tokenizer of a golden checkpoint and no model."""
 
 from collections.abc import Callable
 from functools import cache
@@ -22,7 +22,7 @@ def _tokenizer(checkpoint: str, family: str) -> Any:
 
 @pytest.fixture(scope="session")
 def with_tokenizer() -> WithTokenizer:
-    """A bot of a family that can encode; its model only names its config and its ends."""
+    """Makes a bot of a family with a tokenizer; its model has only a config and stop tokens."""
 
     def made(family: str, checkpoint: str) -> Any:
         bot: Any = choose_bot(family=family)()

@@ -1,4 +1,4 @@
-"""Families on their golden checkpoints, from original files to an answer; the words are random."""
+"""Answers of families from golden checkpoints with random weights."""
 
 import pytest
 
@@ -30,7 +30,7 @@ TALK = [
     ],
 )
 def test_a_family_answers(family: str, checkpoint: str) -> None:
-    """With a prompt that is counted, and as many tokens as were asked for or fewer."""
+    """With a counted prompt and at most the requested number of tokens."""
     bot = choose_bot(family=family)(BotConfig(str(GOLDEN / checkpoint), dtype="float32"))
     bot.load()
     try:

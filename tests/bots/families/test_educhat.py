@@ -1,4 +1,4 @@
-"""EduChat's history and its thoughts."""
+"""EduChat's history and its reasoning."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ TURNS = [Message(("user", "assistant")[n % 2], str(n)) for n in range(21)]
 
 
 def test_the_newest_eight_exchanges_are_kept(with_tokenizer: WithTokenizer) -> None:
-    """And the system text, with the number of messages that were dropped."""
+    """With the system text; the dropped messages are counted."""
     bot = with_tokenizer("educhat", "llama")
     prepared = bot.prepare([Message("system", "s"), *TURNS], bot.Settings())
     assert prepared.dropped_turns == 4
@@ -36,14 +36,14 @@ def test_more_are_dropped_until_the_answer_fits(with_tokenizer: WithTokenizer) -
         (["<|inner_thoughts|>", "think", "<eot>", "an", "<eot>", "swer"], "think", "answer"),
     ],
 )
-def test_thoughts_are_apart_from_the_answer(
+def test_thoughts_are_reasoning_and_not_part_of_the_answer(
     with_tokenizer: WithTokenizer,
     monkeypatch: Any,
     said: list[str],
     thoughts: str,
     answer: str,
 ) -> None:
-    """Whatever the mode; the tags are in neither, not even where they belong to nothing."""
+    """Tags are in neither, not even those outside of reasoning."""
     bot = with_tokenizer("educhat", "llama")
     monkeypatch.setattr(bot, "generate", lambda *_: (Step(one) for one in said))
     monkeypatch.setattr(bot, "get_response", lambda step, _: step.text)

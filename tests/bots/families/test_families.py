@@ -1,4 +1,4 @@
-"""What all families promise: any order of messages, defaults of their own, tidy answers."""
+"""What all families have in common: any order of messages, own defaults, tidied answers."""
 
 import itertools
 from typing import Any
@@ -24,7 +24,7 @@ def made(family: str) -> Any:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_messages_may_come_in_any_order(family: str) -> None:
-    """Nothing that was said is lost, and nothing but that makes two prompts differ."""
+    """Every text is in the prompt, and the same messages give the same prompt."""
     bot = made(family)
     for roles in itertools.product(ROLES, repeat=4):
         messages = [Message(role, f"text{n}") for n, role in enumerate(roles)]
@@ -34,8 +34,8 @@ def test_messages_may_come_in_any_order(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_is_a_file_with_a_name(family: str) -> None:
-    """Its class knows the key, for formats that differ by name only."""
+def test_a_family_has_its_key_as_an_attribute(family: str) -> None:
+    """Or the part of the key that all its variants share."""
     bot = made(family)
     assert isinstance(bot, TransformersChatBot)
     assert bot.family is not None
@@ -59,8 +59,7 @@ def test_a_family_is_a_file_with_a_name(family: str) -> None:
         ("amchat", (0.7, 0, 0.8, 1.005, 32768, 0, 1)),
     ],
 )
-def test_the_defaults_are_the_family_s_own(family: str, defaults: tuple[float, ...]) -> None:
-    """As its publishers sample."""
+def test_the_defaults_are_those_of_the_publishers(family: str, defaults: tuple[float, ...]) -> None:
     names = ("temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens")
     settings = made(family).Settings()
     found = [getattr(settings, name) for name in (*names, "min_new_tokens", "num_beams")]
@@ -80,5 +79,5 @@ def test_the_defaults_are_the_family_s_own(family: str, defaults: tuple[float, .
     ],
 )
 def test_an_answer_is_tidied(family: str, text: str, tidy: str) -> None:
-    """As the original's `process_response` does, or without the white space after a mark."""
+    """As by the original `process_response`, or without surrounding white space."""
     assert made(family).process_response(text) == tidy

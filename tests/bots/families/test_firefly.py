@@ -1,4 +1,4 @@
-"""Firefly's short memory."""
+"""Firefly's limit on the history."""
 
 from bots.events import Message
 from bots.families.firefly import HISTORY_TOKENS
@@ -6,7 +6,7 @@ from tests.bots.families.conftest import WithTokenizer
 
 
 def test_the_history_is_cut_and_the_question_is_not(with_tokenizer: WithTokenizer) -> None:
-    """By tokens; the prompt that is shown is what the model sees."""
+    """By tokens; the prompt shown to users is the decoded one."""
     bot = with_tokenizer("firefly", "firefly")
     long = [Message("user", "a b " * 900), Message("assistant", "yes")]
     question = Message("user", "c d " * 900)
@@ -18,7 +18,7 @@ def test_the_history_is_cut_and_the_question_is_not(with_tokenizer: WithTokenize
 
 
 def test_a_short_history_is_whole(with_tokenizer: WithTokenizer) -> None:
-    """Part by part it has the same ids as in one piece."""
+    """Encoded in parts, it has the same ids as in one piece."""
     bot = with_tokenizer("firefly", "firefly")
     messages = [Message("user", "你好"), Message("assistant", "yes"), Message("user", "bye")]
     inputs = bot.encode_messages(messages, bot.Settings())

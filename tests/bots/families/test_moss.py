@@ -1,4 +1,4 @@
-"""MOSS's turn with plugins, on the golden tokenizer and a script in place of a model."""
+"""MOSS's turn with plugins, with the golden tokenizer and a script in place of a model."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ ASK = [Message("user", "What is 1+1?")]
 
 
 class Script:
-    """Says one text a run, token by token, up to a stop token, and notes what it was given."""
+    """Yields one text per run, token by token up to a stop token; records its arguments."""
 
     def __init__(self, tokenizer: Any, *texts: str) -> None:
         self._tokenizer, self._texts = tokenizer, list(texts)
@@ -63,7 +63,7 @@ def run(
 
 
 def test_a_turn_is_two_runs(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thoughts, commands and results are reasoning; the model sees them before it answers."""
+    """Thoughts, commands and results are reasoning and part of the second prompt."""
     thoughts, answer, done, script = run(bot, monkeypatch, THOUGHTS, " It is 2.<eom>")
     result = 'Calculate("1+1") => [Calculate 1+1]'
     assert answer == "It is 2."
@@ -77,7 +77,7 @@ def test_a_turn_is_two_runs(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_tokens_count(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of both runs, and not the program's own."""
+    """Those of both runs, without those of the results."""
     _, _, done, script = run(bot, monkeypatch, THOUGHTS, " It is 2.<eom>")
     encode = bot.tokenizer.encode
     wrote = len(encode(THOUGHTS, add_special_tokens=False)) + len(
@@ -101,7 +101,7 @@ def test_the_limit_is_for_both_runs(bot: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_thoughts_may_be_short(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A least length, and going on after the end, are asked of the answer."""
+    """Minimum length and `ignore_eos` apply to the answer only."""
     asked = {"min_new_tokens": 50, "ignore_eos": True}
     _, _, _, script = run(bot, monkeypatch, THOUGHTS, " It is 2.", **asked)
     found = [(one.min_new_tokens, one.ignore_eos) for one in script.settings]
@@ -109,7 +109,7 @@ def test_the_thoughts_may_be_short(bot: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_results_that_fill_the_context_end_it(bot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model is not run on more than it has positions for."""
+    """The model does not run beyond its context."""
     monkeypatch.setattr(moss, "run_tool", lambda *_: "1" * 500)
     prompt = len(bot.prepare(ASK, bot.Settings()).inputs.token_ids)
     info = SimpleNamespace(context_length=prompt + 100, separate_answer=False)
@@ -153,6 +153,6 @@ def test_without_plugins_a_turn_is_one_run(bot: Any, monkeypatch: pytest.MonkeyP
 
 
 def test_beams_and_plugins_exclude_each_other(bot: Any) -> None:
-    """What was run cannot be taken back."""
+    """A beam may change commands that have been run."""
     with pytest.raises(InvalidRequest, match="num_beams"):
         bot.prepare(ASK, bot.Settings(num_beams=2))

@@ -1,4 +1,4 @@
-"""Prompts byte for byte. `golden/*.txt` were written from each model's own documentation.
+"""Prompts byte for byte; `golden/*.txt` were written from each model's documentation.
 
 The first line of a file is the family and its settings; a line such as `=== 2 turns, system` heads
 the prompt of that conversation, which ends before the next heading's line break.
@@ -36,7 +36,7 @@ def prompts(file: Path) -> dict[tuple[int, bool], str]:
 @pytest.mark.parametrize("turns", [1, 2, 3])
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.txt")), ids=lambda file: file.stem)
 def test_prompt(file: Path, turns: int, system: bool) -> None:
-    """A bot makes prompts without being loaded."""
+    """A bot builds prompts without being loaded."""
     family, _, params = file.read_text("utf-8").partition("\n")[0].partition(" ")
     bot = choose_bot(family=family)()
     settings = bot.Settings.parse(json.loads(params or "{}"))

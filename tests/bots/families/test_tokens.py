@@ -1,4 +1,4 @@
-"""Prompts as token ids, against those of the original tokenizers, and the ids that end answers."""
+"""Token ids of prompts and of stop tokens, compared with the original tokenizers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -73,14 +73,14 @@ def test_chatglm3_s_own_build_chat_input(with_tokenizer: WithTokenizer) -> None:
     assert ids(bot, said("s", "u你好")) == golden["build_chat_input_single"]["ids"]
 
 
-def test_chatglm3_s_roles_cannot_be_said(with_tokenizer: WithTokenizer) -> None:
-    """A mark in a text is text."""
+def test_a_text_cannot_have_chatglm3_s_roles(with_tokenizer: WithTokenizer) -> None:
+    """A mark in a message is encoded as text."""
     bot = with_tokenizer("chatglm3", "chatglm3")
     assistant = bot.token_id("<|assistant|>")
     assert ids(bot, said("u<|assistant|>")).count(assistant) == 1
 
 
-def test_godel_s_prompt_ends_with_an_end(with_tokenizer: WithTokenizer) -> None:
+def test_godel_s_prompt_ends_with_an_end_token(with_tokenizer: WithTokenizer) -> None:
     """As T5's tokenizer encodes a text."""
     bot, golden = with_tokenizer("godel", "t5"), sample("t5", "godel")
     assert bot.get_input(golden["text"]).token_ids == golden["ids"]
@@ -116,7 +116,7 @@ def test_llama_s_prompts_begin_once(with_tokenizer: WithTokenizer, family: str) 
         ("amchat", "internlm2", ["</s>", "<|im_end|>"]),
     ],
 )
-def test_what_ends_an_answer(
+def test_the_stop_tokens_of_a_family(
     with_tokenizer: WithTokenizer, family: str, checkpoint: str, names: list[str]
 ) -> None:
     """Ids of the checkpoint's own tokenizer."""
@@ -128,6 +128,6 @@ def test_what_ends_an_answer(
 
 
 def test_a_tokenizer_of_another_family_is_refused(with_tokenizer: WithTokenizer) -> None:
-    """Instead of answers that never end."""
+    """Otherwise answers would not end."""
     with pytest.raises(LoadError, match=r"no token '<\|End\|>'"):
         with_tokenizer("yayi", "firefly").extra_settings()

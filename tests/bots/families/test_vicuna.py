@@ -17,6 +17,6 @@ from bots.families.vicuna import VicunaBot
     ],
 )
 def test_the_four_modes(asked: dict[str, Any], temperature: float, beams: int) -> None:
-    """Beam search, beam sampling, greedy and sampling, told by two settings."""
+    """Beam search, beam sampling, greedy and sampling, chosen by two settings."""
     settled: Any = VicunaBot().settle(VicunaBot.Settings.parse(asked))
     assert (settled.temperature, settled.num_beams) == (temperature, beams)

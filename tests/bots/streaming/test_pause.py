@@ -80,7 +80,7 @@ def test_an_item_between_a_pause_and_its_arming_is_not_lost() -> None:
     assert next(items) == 1
 
 
-def test_waiting_for_items_closes_their_source() -> None:
+def test_wait_at_pauses_closes_its_source() -> None:
     closed: list[bool] = []
 
     def source() -> Iterator[int | Pause]:

@@ -1,4 +1,4 @@
-"""The promise of the text filter: for any chunking, the events give `process_response(whole)`."""
+"""The invariant of the text filter: for every chunking, the events give the processed answer."""
 
 import re
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from bots.streaming.text_filter import TextFilter, partial_suffix, split_reasoni
 
 
 def chunked(text: str, cuts: list[int]) -> list[str]:
-    """The text cut at these places."""
+    """The text in chunks that end at these positions."""
     ends = sorted({min(cut, len(text)) for cut in cuts} | {len(text)})
     return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def applied(answer: TextFilter, chunks: list[str]) -> tuple[str, str]:
-    """Text and reasoning as a reader has them after all events."""
+    """Text and reasoning of a reader after all events."""
     text = reasoning = ""
     events = [event for chunk in chunks for event in answer.feed(chunk)]
     for event in [*events, *answer.finish()]:
@@ -30,7 +30,7 @@ def applied(answer: TextFilter, chunks: list[str]) -> tuple[str, str]:
 
 
 def restarted(answer: TextFilter, pieces: list[tuple[bool, str]]) -> tuple[str, str, str]:
-    """Text, reasoning and the whole raw text after pieces that append, or replace where true."""
+    """Text, reasoning and raw text after pieces, of which those with True replace all before."""
     text = reasoning = raw = ""
     events: list[Delta | Replace] = []
     for whole, piece in pieces:
@@ -46,7 +46,7 @@ def restarted(answer: TextFilter, pieces: list[tuple[bool, str]]) -> tuple[str, 
 
 
 def chatglm_like(text: str) -> str:
-    """Strips, fills in a date and turns a comma beside a CJK character into a wide one."""
+    """Strip white space, fill in a date, and make commas after CJK characters full-width."""
     text = text.strip().replace("[[训练时间]]", "2023年")
     return re.sub(r"(?<=[\u4e00-\u9fff]),", "，", text)
 
@@ -92,7 +92,7 @@ PIECES = st.lists(st.tuples(st.booleans(), st.text("ab <>/think", max_size=12)),
 
 
 @given(PIECES, st.sampled_from([None, *PROCESSES]))
-def test_beginning_anew_gives_the_processed_last_whole(
+def test_restarts_give_the_processed_text_since_the_last(
     pieces: list[tuple[bool, str]], process: Callable[[str], str] | None
 ) -> None:
     text, _, raw = restarted(TextFilter(process), pieces)
@@ -100,9 +100,7 @@ def test_beginning_anew_gives_the_processed_last_whole(
 
 
 @given(PIECES, st.booleans())
-def test_beginning_anew_splits_the_reasoning_anew(
-    pieces: list[tuple[bool, str]], inside: bool
-) -> None:
+def test_restarts_split_the_reasoning_again(pieces: list[tuple[bool, str]], inside: bool) -> None:
     tags = ("<think>", "</think>")
     text, reasoning, raw = restarted(
         TextFilter(reasoning_tags=tags, inside_reasoning=inside), pieces
@@ -110,7 +108,7 @@ def test_beginning_anew_splits_the_reasoning_anew(
     assert (reasoning, text) == split_reasoning(raw, tags, inside=inside, final=True)
 
 
-def test_stop_texts_are_looked_for_in_what_replaces_the_text() -> None:
+def test_stop_texts_end_a_restarted_answer_too() -> None:
     answer = TextFilter(stop=["END"])
     assert list(answer.feed("one E")) == [Delta("one ")]
     assert list(answer.restart("one two E")) == [Delta("two ")]
@@ -120,7 +118,7 @@ def test_stop_texts_are_looked_for_in_what_replaces_the_text() -> None:
     assert not answer.stopped
 
 
-def test_reasoning_is_apart_from_the_answer() -> None:
+def test_reasoning_is_not_part_of_the_answer() -> None:
     answer = TextFilter(reasoning_tags=("<think>", "</think>"))
     assert applied(answer, ["\n<th", "ink>why", "</thi", "nk>\n\nso"]) == ("so", "why")
 
@@ -136,7 +134,7 @@ def test_text_that_only_looks_like_a_tag_is_not_lost() -> None:
     )
 
 
-def test_nothing_after_a_stop_text_counts() -> None:
+def test_text_after_a_stop_text_is_ignored() -> None:
     answer = TextFilter(stop=["END"])
     assert list(answer.feed("one E")) == [Delta(text="one ")]
     assert list(answer.feed("ND two")) == []

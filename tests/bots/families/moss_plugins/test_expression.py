@@ -1,4 +1,4 @@
-"""What the tools read as mathematics, and what they refuse."""
+"""Expressions that are parsed and expressions that are refused."""
 
 import contextlib
 
@@ -32,7 +32,7 @@ X = sympy.Symbol("x")
         ("sin(pi/6)", [sympy.Rational(1, 2)]),
     ],
 )
-def test_what_is_read(text: str, expected: list[object]) -> None:
+def test_parsed_expressions(text: str, expected: list[object]) -> None:
     """Usual ways to write a formula; numbers are exact."""
     assert parse(text) == expected
 
@@ -75,14 +75,14 @@ def test_what_is_read(text: str, expected: list[object]) -> None:
         ("x" * 30, "no variable"),
     ],
 )
-def test_what_is_refused(text: str, words: str) -> None:
-    """Everything else, before it is computed."""
+def test_refused_expressions(text: str, words: str) -> None:
+    """Before anything is computed."""
     with pytest.raises(ExpressionError, match=words):
         parse(text)
 
 
 @given(st.text(alphabet="0123456789.xy+-*/^()=,; esqrtlog", max_size=12))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """Never another error."""
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    """No other error is raised."""
     with contextlib.suppress(ExpressionError):
         assert all(isinstance(one, sympy.Basic) for one in parse(text))

@@ -1,4 +1,4 @@
-"""The limits of a tool's process."""
+"""Limits of the process that runs a tool."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ GREEDY = "from bots.families.moss_plugins.limits import limit; limit(); print(le
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
 def test_memory_is_limited() -> None:
-    """A process that wants more fails by itself."""
+    """A process that allocates more fails."""
     done = subprocess.run([sys.executable, "-c", GREEDY], capture_output=True, text=True)
     assert done.returncode != 0
     assert "MemoryError" in done.stderr

@@ -1,4 +1,4 @@
-"""Results of the calculator and of the equation solver, as the model reads them."""
+"""Results of the calculator and the equation solver, as text for the model."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Commands as the model writes them, and the results that it reads."""
+"""Commands of the model and the lines of their results."""
 
 import threading
 
@@ -33,7 +33,7 @@ def test_results(commands: str, expected: str) -> None:
     assert results(commands, ["Calculate"], STOP, run_tool) == expected
 
 
-def test_not_too_many_are_run() -> None:
-    """A model that repeats itself does not keep the machine busy."""
+def test_further_commands_are_ignored() -> None:
+    """So that a model that repeats itself does not occupy the machine."""
     found = results('Calculate("1") ' * 50, ["Calculate"], STOP, run_tool)
     assert len(found.splitlines()) == MAX_COMMANDS

@@ -1,4 +1,4 @@
-"""Tools in a process of their own: a result, or an error after a bounded time."""
+"""A tool's result, or an error within a bounded time."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ def test_a_tool_that_takes_too_long_is_ended() -> None:
 
 
 def test_stop_ends_a_tool() -> None:
-    """Long before its time is over."""
+    """Long before its timeout."""
     stop = threading.Event()
     stop.set()
     begun = time.monotonic()
