@@ -28,7 +28,7 @@ from bots.streaming.text_filter import TextFilter
 class Prepared(Generic[S]):
     """A checked request that is ready to run.
 
-    `dropped_turns` counts the messages that were left out so that prompt and answer fit.
+    `dropped_turns` counts the messages that were left out of the history.
     """
 
     inputs: Inputs
