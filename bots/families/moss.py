@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
 from bots.chatbot import Inputs
 from bots.errors import InvalidRequest
 from bots.events import Message, Step

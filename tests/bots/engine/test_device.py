@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.engine.device import page_out_files
 from bots.events import Delta, Message, Replace
 from bots.settings import BotConfig, BotSettings

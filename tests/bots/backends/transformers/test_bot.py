@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from bots.backends.transformers.bot import TransformersSettings
+from bots.backends.transformers import TransformersSettings
 from bots.chatbot import ChatBot
 from bots.errors import ConfigError, ContextLengthExceeded, InvalidRequest, LoadError, OutOfMemory
 from bots.events import Delta, Done, Message, PromptScored, Start
@@ -287,7 +287,7 @@ def test_a_full_device_fails_one_request_only(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("bots.engine.ragged_batch.Packed.forward", full)
+        patched.setattr("bots.engine.ragged_batch.RaggedBatchRunner.forward", full)
         with pytest.raises(OutOfMemory, match="not enough memory"):
             answer(bot, "x")
     assert answer(bot, "the fox")
