@@ -46,3 +46,19 @@ def test_it_is_granted_in_the_order_of_asking() -> None:
     for thread in threads:
         thread.join()
     assert order == [0, 1, 2, 3, 4]
+
+
+def test_the_number_of_waiting_threads() -> None:
+    lock = FairLock()
+    assert lock.waiting == 0
+
+    def use() -> None:
+        with lock:
+            pass
+
+    with lock:
+        thread = threading.Thread(target=use)
+        thread.start()
+        eventually(lambda: lock.waiting == 1, "a thread that waits")
+    thread.join()
+    assert lock.waiting == 0

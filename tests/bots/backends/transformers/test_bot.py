@@ -122,6 +122,7 @@ def test_info_names_what_runs(bot: AutoBot) -> None:
     assert info.dtype == "float32"
     assert info.context_length == 2048
     assert info.device_map == {"": "cpu"}
+    assert (info.engine, info.engine_reason) == ("continuous_batching", None)
 
 
 def test_memory_counts_weights_and_what_is_kept_of_requests(bot: AutoBot) -> None:

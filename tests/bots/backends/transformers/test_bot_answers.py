@@ -236,3 +236,10 @@ def test_an_encoder_decoder_does_not_score_its_prompt(t5: T5Bot) -> None:
     with pytest.raises(Unsupported) as caught:
         t5.prepare_text("hello", t5.Settings(prompt_logprobs=1))
     assert caught.value.param == "prompt_logprobs"
+
+
+def test_a_model_that_cannot_be_batched_says_why(t5: T5Bot) -> None:
+    info = t5.info()
+    assert info.engine == "sequential"
+    assert info.engine_reason == "It is an encoder-decoder model."
+    assert t5.max_running == 1
