@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
+from bots.engine.device import is_out_of_memory
 from bots.errors import LoadError
 
 MAX_REASON = 600
@@ -61,11 +61,6 @@ def one_sentence(doing: str, path: str) -> Iterator[None]:
             raise LoadError(f"{_FULL} {path!r}.") from error
         reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
         raise LoadError(f"Cannot {doing} {path!r}: {reason}") from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device is full: a GPU has an error of its own, the CPU a RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def progress_bar(report: Progress) -> type[tqdm]:

@@ -1,1 +1,1 @@
-"""Decoding: from token ids to token ids."""
+"""Decoding: from the token ids of a prompt to those of its answer."""

@@ -1,6 +1,8 @@
-"""Attention of sequences laid end to end, each over keys and values of its own.
+"""Attention over a ragged batch: chunks of many sequences in one row, each with its own KV cache.
 
-Knows tensors; knows no model.
+The new tokens of all chunks lie end to end without padding. Chunks of prompts get one attention
+call each; the single tokens of decoding sequences get one call per KV bucket, in which positions
+behind the shorter ones are masked. Depends on tensors alone: no models, no requests.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,15 +12,15 @@ from itertools import groupby
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from bots.engine.kv_cache import KVCache, KVStack
+from bots.engine.kv_cache import KVBucket, KVCache
 
 
 @dataclass(slots=True)
-class Part:
-    """A sequence's part of a pass: `ids` [new] after what `cache` holds, and how many of the last
-    positions' logits are wanted.
+class Chunk:
+    """The tokens of one sequence that a forward pass computes.
 
-    One whose cache is in a stack has one id, and all of the stack are in the same pass.
+    `ids` [new] follow the tokens in `cache`; the logits of the last `keep` of them are returned. A
+    chunk whose cache is in a bucket has one id, and all members of the bucket are in the same pass.
     """
 
     cache: KVCache
@@ -27,167 +29,207 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """How scores are made: times `scaling`; `window` is how many tokens back one sees, `slopes`
-    [heads] what is added for each position of a key (ALiBi)."""
+class AttentionOptions:
+    """How attention scores are computed.
+
+    They are multiplied by `scaling` (None: 1 / √head size). `window` is how many tokens back a
+    token attends to, itself included; None is all. `alibi_slopes` [heads] are added per position of
+    a key (ALiBi, https://arxiv.org/abs/2108.12409).
+    """
 
     scaling: float | None = None
     window: int | None = None
-    slopes: torch.Tensor | None = None
+    alibi_slopes: torch.Tensor | None = None
 
 
-class Alone:
-    """A part of a pass that is at the rows `at`, and whose cache is its own."""
+BiasCache = dict[tuple[int | None, torch.device], torch.Tensor | None]
+"""Biases of one pass by window and device: they are equal in all layers that have the same window.
+Layers of one model share their ALiBi slopes, so these are not part of the key."""
 
-    def __init__(self, cache: KVCache, at: slice) -> None:
-        self.at = at
+
+class SingleAttention:
+    """Attention of one chunk over a cache of its own; `rows` are its tokens in the ragged batch."""
+
+    def __init__(self, cache: KVCache, rows: slice) -> None:
+        self.rows = rows
         self._cache = cache
-        self._biases: dict[tuple[int | None, torch.device], torch.Tensor | None] = {}
+        self._biases: BiasCache = {}
 
     def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Scores
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        options: AttentionOptions,
     ) -> torch.Tensor:
         """`query` [heads, new, size], `key` and `value` [key-value heads, new, size] →
         [new, heads, size]."""
         keys, values = self._cache.append(layer, key, value)
         heads, new, size = query.shape
         if new > 1:
-            bias = self._bias(query, how)
+            bias = self._bias(query, options)
             found = scaled_dot_product_attention(
                 query[None],
                 keys[None],
                 values[None],
                 attn_mask=bias,
                 is_causal=bias is None,
-                scale=how.scaling,
+                scale=options.scaling,
                 enable_gqa=keys.shape[0] != heads,
             )
             return found[0].transpose(0, 1)
-        if how.window is not None:
-            keys, values = keys[:, -how.window :], values[:, -how.window :]
-        # The heads of a group are the rows of one product.
+        # One token attends to all keys that remain, so it needs no mask but cut views.
+        if options.window is not None:
+            keys, values = keys[:, -options.window :], values[:, -options.window :]
+        # The query heads of a group share their keys: they become the rows of one product, so
+        # that keys and values need not be repeated.
         groups = query.view(1, keys.shape[0], -1, size)
         bias = None
-        if how.slopes is not None:
-            bias = _alibi(how.slopes, keys.shape[1], query).view(*groups.shape[:3], -1)
+        if options.alibi_slopes is not None:
+            bias = _alibi(options.alibi_slopes, keys.shape[1], query).view(*groups.shape[:3], -1)
         found = scaled_dot_product_attention(
-            groups, keys[None], values[None], attn_mask=bias, scale=how.scaling
+            groups, keys[None], values[None], attn_mask=bias, scale=options.scaling
         )
         return found.reshape(1, heads, values.shape[-1])
 
-    def _bias(self, query: torch.Tensor, how: Scores) -> torch.Tensor | None:
-        """What is added to the scores, where a causal flag does not tell it all."""
-        which = (how.window, query.device)
+    def _bias(self, query: torch.Tensor, options: AttentionOptions) -> torch.Tensor | None:
+        """The mask or bias of a chunk, None where a plain causal mask is enough."""
+        which = (options.window, query.device)
         if which not in self._biases:
-            self._biases[which] = self._made(query, how)
+            self._biases[which] = self._new_bias(query, options)
         return self._biases[which]
 
-    def _made(self, query: torch.Tensor, how: Scores) -> torch.Tensor | None:
-        past, new, window = self._cache.length, query.shape[1], how.window
-        if how.slopes is None and past == 0 and (window is None or new <= window):
+    def _new_bias(self, query: torch.Tensor, options: AttentionOptions) -> torch.Tensor | None:
+        past, new, window = self._cache.length, query.shape[1], options.window
+        slopes = options.alibi_slopes
+        # `is_causal` aligns its triangle with the first key, so it is right without a past only.
+        if slopes is None and past == 0 and (window is None or new <= window):
             return None
         seen = torch.ones(new, past + new, dtype=torch.bool, device=query.device).tril(past)
         if window is not None:
             seen = seen.triu(past - window + 1)
-        if how.slopes is None:
+        if slopes is None:
             return seen
-        return _alibi(how.slopes, past + new, query)[None, :, None].masked_fill(~seen, -torch.inf)
+        return _alibi(slopes, past + new, query)[None, :, None].masked_fill(~seen, -torch.inf)
 
 
-class Together:
-    """One token of each member of a stack, at the rows `at` of a pass."""
+class BatchedAttention:
+    """Attention of one token per member of a bucket; `rows` are these tokens in the batch."""
 
-    def __init__(self, stack: KVStack, at: slice) -> None:
-        self.at = at
-        self._stack = stack
-        self._lengths = [cache.length for cache in stack.members]
+    def __init__(self, bucket: KVBucket, rows: slice) -> None:
+        self.rows = rows
+        self._bucket = bucket
+        self._lengths = [cache.length for cache in bucket.members]
         self._longest = max(self._lengths) + 1
-        self._rows: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._biases: dict[tuple[int | None, torch.device], torch.Tensor | None] = {}
+        # Indices by device: a model may be spread, and all layers of a device use the same.
+        self._indices: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._biases: BiasCache = {}
 
     def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Scores
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        options: AttentionOptions,
     ) -> torch.Tensor:
         """`query` [heads, rows, size], `key` and `value` [key-value heads, rows, size] →
         [rows, heads, size]."""
         device = query.device
-        if device not in self._rows:
+        if device not in self._indices:
             at = torch.tensor(self._lengths).to(device)
-            self._rows[device] = torch.arange(len(self._lengths), device=device), at
-        rows, at = self._rows[device]
-        keys, values = self._stack.append(
+            self._indices[device] = torch.arange(len(self._lengths), device=device), at
+        rows, at = self._indices[device]
+        keys, values = self._bucket.append(
             layer, key.transpose(0, 1), value.transpose(0, 1), rows, at, self._longest
         )
         groups = query.transpose(0, 1).reshape(len(rows), key.shape[0], -1, query.shape[-1])
-        which = (how.window, device)
+        which = (options.window, device)
         if which not in self._biases:
-            self._biases[which] = self._made(groups, at, how)
+            self._biases[which] = self._new_bias(groups, at, options)
         found = scaled_dot_product_attention(
-            groups, keys, values, attn_mask=self._biases[which], scale=how.scaling
+            groups, keys, values, attn_mask=self._biases[which], scale=options.scaling
         )
         return found.reshape(len(rows), query.shape[0], -1)
 
-    def _made(self, groups: torch.Tensor, at: torch.Tensor, how: Scores) -> torch.Tensor | None:
-        longest, window = self._longest, how.window
+    def _new_bias(
+        self, groups: torch.Tensor, at: torch.Tensor, options: AttentionOptions
+    ) -> torch.Tensor | None:
+        """[rows, 1 or heads, 1 or group, longest]; None where nothing is to be masked or added."""
+        longest, window, slopes = self._longest, options.window, options.alibi_slopes
         same = min(self._lengths) + 1 == longest and (window is None or longest <= window)
-        if same and how.slopes is None:
+        if same and slopes is None:
             return None
         key = torch.arange(longest, device=at.device)
         hidden = key > at[:, None]
         if window is not None:
             hidden |= key <= at[:, None] - window
         bias = groups.new_zeros(1, 1, 1, longest)
-        if how.slopes is not None:
-            bias = _alibi(how.slopes, longest, groups).view(1, *groups.shape[1:3], longest)
+        if slopes is not None:
+            bias = _alibi(slopes, longest, groups).view(1, *groups.shape[1:3], longest)
         return bias.masked_fill(hidden[:, None, None], -torch.inf)
 
 
-class Pass:
-    """Parts in the order in which they are laid end to end: those of a stack one after another."""
+class RaggedBatch:
+    """The chunks of one forward pass in the order in which they lie end to end.
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = sorted(parts, key=_place)
-        self._pieces = list(self._cut())
+    Invariant: the chunks of a bucket's members are neighbours, in the order of its rows, so that
+    slices of the batch are the inputs of an attention call without any copying by index.
+    """
 
-    def _cut(self) -> Iterator[Alone | Together]:
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self.chunks = sorted(chunks, key=_position)
+        self._pieces = list(self._split())
+
+    def _split(self) -> Iterator[SingleAttention | BatchedAttention]:
         start = 0
-        for (alone, _, _), found in groupby(self.parts, key=_place_of_all):
+        for (single, _), found in groupby(self.chunks, key=_group):
             some = list(found)
-            if not alone:
-                stack = some[0].cache.stack
-                assert stack is not None
-                assert [part.cache for part in some] == stack.members
-                yield Together(stack, slice(start, start + len(some)))
+            if not single:
+                bucket = some[0].cache.bucket
+                assert bucket is not None
+                assert [chunk.cache for chunk in some] == bucket.members
+                yield BatchedAttention(bucket, slice(start, start + len(some)))
                 start += len(some)
                 continue
-            for part in some:
-                yield Alone(part.cache, slice(start, start + len(part.ids)))
-                start += len(part.ids)
+            for chunk in some:
+                yield SingleAttention(chunk.cache, slice(start, start + len(chunk.ids)))
+                start += len(chunk.ids)
 
     def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: Scores
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        options: AttentionOptions,
     ) -> torch.Tensor:
-        """Put keys and values into the parts' caches, and attend to all there are.
+        """Write keys and values to the caches of the chunks, and attend to all that are there.
 
-        `query` [heads, new, size], `key` and `value` [key-value heads, new, size] of all parts;
-        gives [new, heads, size].
+        `query` [heads, new, size], `key` and `value` [key-value heads, new, size], where new counts
+        the tokens of all chunks → [new, heads, size].
         """
         found = [
-            piece.attend(layer, query[:, piece.at], key[:, piece.at], value[:, piece.at], how)
+            piece.attend(
+                layer, query[:, piece.rows], key[:, piece.rows], value[:, piece.rows], options
+            )
             for piece in self._pieces
         ]
         return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def _place_of_all(part: Part) -> tuple[bool, int, int]:
-    """The same for all parts of a stack."""
-    return part.cache.stack is None, part.cache.stack.room if part.cache.stack else 0, 0
+def _group(chunk: Chunk) -> tuple[bool, int]:
+    """Equal for all chunks of a bucket; buckets differ by capacity, and come first."""
+    bucket = chunk.cache.bucket
+    return bucket is None, bucket.capacity if bucket else 0
 
 
-def _place(part: Part) -> tuple[bool, int, int]:
-    return (*_place_of_all(part)[:2], part.cache.row)
+def _position(chunk: Chunk) -> tuple[bool, int, int]:
+    """The sort key of a chunk: its bucket, then its row."""
+    return (*_group(chunk), chunk.cache.row)
 
 
 def _alibi(slopes: torch.Tensor, length: int, like: torch.Tensor) -> torch.Tensor:
-    """[heads, length]; only differences count, so positions may begin anywhere."""
+    """ALiBi biases [heads, length]. Softmax ignores a shift, so positions may start at 0."""
     return (slopes[:, None] * torch.arange(length, device=slopes.device)).to(like.dtype)

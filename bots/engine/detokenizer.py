@@ -1,7 +1,7 @@
-"""Token ids to text, one request at a time, never giving away half a character.
+"""Token ids to text, for one answer at a time, never in half characters.
 
-Fast tokenizers have a decode stream of their own. Others are asked for the text of a window of
-ids that begins where the text was last complete, so the cost of a token does not grow with the
+Fast tokenizers bring a decode stream of their own. For others, a window of the newest ids is
+decoded, which begins where the text was last complete: the cost of a token does not grow with the
 answer.
 """
 
@@ -11,12 +11,13 @@ from typing import Any
 from tokenizers.decoders import DecodeStream
 
 _UNFINISHED = "�"
+"""What tokenizers decode bytes to that are no whole character."""
 
 
 class Detokenizer:
     """The text of one answer. `tokenizer` is one of transformers', fast or not.
 
-    `shown` are ids whose text is given although special tokens are skipped.
+    `shown`: ids of special tokens that are part of the text although others are skipped.
     """
 
     def __init__(
@@ -24,21 +25,23 @@ class Detokenizer:
     ) -> None:
         self._tokenizer = tokenizer
         self._fast: Any = getattr(tokenizer, "backend_tokenizer", None)
-        # The library skips all special tokens or none, so to show some the others go before it.
+        # Tokenizers skip all special tokens or none. To show some, the others are removed here.
         chosen = skip_special_tokens and bool(shown)
         self._hidden = _special_ids(tokenizer) - set(shown) if chosen else frozenset()
         self._skip = skip_special_tokens and not chosen
         self.restart()
 
     def restart(self) -> None:
-        """Forget all ids: another text begins."""
+        """Begin another text."""
         self._stream = DecodeStream(skip_special_tokens=self._skip)
         self._ids: list[int] = []
-        self._shown = 0  # ids before this one belong to text that was given away …
-        self._anchor = 0  # … and the window begins here, so that the text before it is the same
+        self._shown = 0  # the ids before this index belong to text that was returned
+        # The window begins here, one piece earlier: the text of an id depends on the one before it
+        # (a blank that only the first word of a text lacks), so both decodings share a context.
+        self._anchor = 0
 
     def add(self, token_ids: Sequence[int]) -> str:
-        """The text that these ids complete; "" while a character is unfinished."""
+        """The text that these ids complete; empty while a character is unfinished."""
         if self._hidden:
             token_ids = [one for one in token_ids if one not in self._hidden]
         if self._fast is not None:
@@ -55,7 +58,8 @@ class Detokenizer:
         try:
             return self._stream.step(self._fast, token_id) or ""
         except Exception as error:
-            # Bytes that are no character changed the text that was given away before them.
+            # The stream refuses when invalid bytes change the text that it has returned already.
+            # The answer goes on: the bytes become one replacement character.
             if "Invalid prefix" not in str(error):
                 raise
             self._stream = DecodeStream(skip_special_tokens=self._skip)
@@ -69,7 +73,7 @@ class Detokenizer:
 
 
 def _special_ids(tokenizer: Any) -> frozenset[int]:
-    """The ids that the tokenizer itself would skip."""
+    """The ids that the tokenizer skips with `skip_special_tokens`."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return frozenset(tokenizer.all_special_ids)

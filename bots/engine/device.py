@@ -1,4 +1,4 @@
-"""Where a model takes its tokens in, what room is there, and what is taken."""
+"""Devices of a loaded model: where its inputs go, free and used memory, and full devices."""
 
 import ctypes
 import sys
@@ -13,10 +13,10 @@ from bots.process_memory import free_memory, peak_resident
 
 
 def input_device(model: Any) -> torch.device:
-    """The device of the ids that `model` is given: where its embedding computes.
+    """The device for the token ids of `model`: the one on which its embedding computes.
 
-    accelerate keeps weights that fit on no device elsewhere, and the parameter itself is "meta";
-    its hook knows where they come for a step.
+    accelerate keeps weights that fit on no device elsewhere, and the parameter itself is on "meta"
+    then; the hook names the device to which it copies them for a step.
     """
     embedding = model.get_input_embeddings()
     where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
@@ -24,8 +24,22 @@ def input_device(model: Any) -> torch.device:
     return found if where is None else torch.device(where)
 
 
+def has_weights_on_disk(model: Any) -> bool:
+    """Whether accelerate offloaded a part of the weights to disk, to be read in every pass."""
+    return "disk" in (getattr(model, "hf_device_map", None) or {}).values()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device is full.
+
+    torch has an exception for GPUs only. On a CPU its allocator raises a RuntimeError, which is
+    recognised by its text.
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def free_on(device: torch.device) -> int:
-    """Bytes that are free on a device now."""
+    """Free bytes of a device."""
     if device.type == "cuda":
         free: int = torch.cuda.mem_get_info(device)[0]
         return free
@@ -33,28 +47,29 @@ def free_on(device: torch.device) -> int:
 
 
 def weight_bytes(model: Any) -> int:
-    """Bytes of a model's tensors as they are held, shared ones once, those on disk not at all."""
+    """Bytes of a model's weights in memory: shared tensors once, those on disk not at all."""
     halved = (one.nbytes for one in model.modules() if isinstance(one, HalfLinear))
     held = (int(one.nbytes) for one in _tensors(model) if one.device.type != "meta")
     return sum(halved) + sum(held)
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most bytes that tensors ever held on a GPU, or that were resident in the process."""
+    """Peak bytes of tensors on a GPU; on a CPU the peak resident size of this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return peak_resident()
 
 
 _MADV_PAGEOUT = 21
-"""Linux's advice to take pages back now. What was written stays, for it goes to swap."""
+"""Linux's advice to reclaim pages now. Modified pages are not lost: they go to swap."""
 
 
 def page_out_files(model: Any) -> None:
-    """Let the system take back what is resident of the files that a model's tensors lie in.
+    """Release the resident pages of files that tensors of `model` are mapped from.
 
-    A file is mapped as a whole as long as one tensor lies in it, though the others were copied
-    elsewhere; what is used is read again, from the page cache. Does nothing but on Linux.
+    safetensors maps a file as a whole, and it stays mapped while one tensor lies in it. Once most
+    weights were copied elsewhere (prepacked, quantized), the file's pages would be a second copy of
+    them. What is still used is read again from the page cache. Does nothing except on Linux.
     """
     if sys.platform != "linux":
         return
@@ -69,8 +84,7 @@ def page_out_files(model: Any) -> None:
 
 
 def _tensors(model: Any) -> Iterator[torch.Tensor]:
-    """All tensors of a model once; those that libraries wrap, such as torchao, as they lie in
-    memory."""
+    """All tensors of a model once; tensor subclasses, such as torchao's, as their plain parts."""
     found = [*model.parameters(), *model.buffers()]
     while found:
         one = found.pop()

@@ -1,42 +1,51 @@
-"""Who may use the model now: a lock that is given in the order in which it was asked for."""
+"""A lock that is granted in the order in which threads asked for it.
+
+The scheduler and the beam search share the model through one such lock.
+"""
 
 import threading
 from collections import deque
 from typing import Any
 
 
-class Turns:
-    """A lock for threads that take it again and again.
+class FairLock:
+    """First-come, first-served lock for threads that acquire it in a loop.
 
-    `threading.Lock` goes to whoever comes first, and that is the thread that has just released it:
-    one that works in a loop would keep all others waiting.
+    `threading.Lock` is granted to any waiter or to the thread that has just released it. The
+    scheduler releases and acquires once per step, so with a plain lock a beam search could starve.
     """
 
     def __init__(self) -> None:
-        self._inner = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
-        self._taken = False
+        self._guard = threading.Lock()
+        self._queue: deque[threading.Lock] = deque()
+        self._held = False
 
     def __enter__(self) -> None:
-        """Wait for the turn."""
-        with self._inner:
-            if not self._taken:
-                self._taken = True
+        """Acquire the lock; block until all earlier callers have released it."""
+        with self._guard:
+            if not self._held:
+                self._held = True
                 return
             mine = threading.Lock()
             mine.acquire()
-            self._waiting.append(mine)
+            self._queue.append(mine)
         mine.acquire()
 
     def __exit__(self, *_: Any) -> None:
-        """Hand it to the one who waits longest."""
-        with self._inner:
-            if self._waiting:
-                self._waiting.popleft().release()
+        """Release the lock to the thread that has waited longest."""
+        with self._guard:
+            if self._queue:
+                # `_held` stays true: ownership passes on, so no newcomer can come in between.
+                self._queue.popleft().release()
             else:
-                self._taken = False
+                self._held = False
 
-    def pass_on(self) -> None:
-        """Let those who wait have their turns, then go on. By whoever has the turn."""
+    def hand_over(self) -> None:
+        """Release the lock to the next waiter and acquire it again; the caller must hold it."""
         self.__exit__()
         self.__enter__()
+
+    @property
+    def waiting(self) -> int:
+        """Number of threads that wait for the lock."""
+        return len(self._queue)

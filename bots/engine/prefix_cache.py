@@ -1,7 +1,6 @@
-"""Keys and values of earlier sequences, kept so that what begins alike need not be computed again.
+"""KV caches of finished sequences, reused by requests that start with the same tokens.
 
-An entry is found by its token ids alone: nothing else of a request reaches the model's keys and
-values. The one used longest ago goes first when memory is short.
+An entry is found by its token ids alone: no other part of a request influences keys and values.
 """
 
 from collections import OrderedDict
@@ -10,52 +9,58 @@ import torch
 
 from bots.engine.kv_cache import KVCache
 
-LEAST = 16
-"""A shorter common beginning is not worth its copy."""
+MIN_PREFIX = 16
+"""Tokens that a reused prefix must have. Computing fewer costs about as much as copying them."""
 
 
 class PrefixCache:
-    """At most `budget` bytes of finished sequences. Not safe for threads: the engine's own."""
+    """At most `budget` bytes of finished sequences, evicted least recently used first.
+
+    No entry is a prefix of another one: `insert` drops entries that the new one contains, and
+    drops the new one where an entry contains it. Not thread-safe; the scheduler's thread owns it.
+    """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
+        # Ordered by last use, the oldest first: eviction takes from the front.
         self._entries: OrderedDict[int, tuple[torch.Tensor, KVCache]] = OrderedDict()
-        self._next = 0
+        self._next_key = 0
         self.nbytes = 0
 
-    def take(self, ids: torch.Tensor, room: int) -> KVCache | None:
-        """A copy of what is known of the sequence `ids` [length], with room for `room` tokens.
+    def lookup(self, ids: torch.Tensor, capacity: int) -> KVCache | None:
+        """A copy of the longest cached prefix of `ids` [length], with room for `capacity` tokens.
 
-        At least the last token is left to compute: its logits are wanted. None where too little
-        is known.
+        The last token is never part of it, because a forward pass over at least one token has to
+        give the logits. Returns None where less than `MIN_PREFIX` tokens are cached. The search is
+        linear in the entries: a budget holds a few dozen, and one comparison takes microseconds.
         """
-        best, found = 0, -1
+        longest, found = 0, -1
         for key, (known, _) in self._entries.items():
-            if (common := _common(known, ids[:-1])) > best:
-                best, found = common, key
-        if best < LEAST:
+            if (common := _common_prefix(known, ids[:-1])) > longest:
+                longest, found = common, key
+        if longest < MIN_PREFIX:
             return None
         self._entries.move_to_end(found)
-        return self._entries[found][1].copy(best, room)
+        return self._entries[found][1].copy(longest, capacity)
 
-    def put(self, ids: torch.Tensor, cache: KVCache) -> None:
-        """Keep a finished sequence: `ids` [cache.length] are the tokens that `cache` holds."""
-        if cache.length < LEAST or cache.nbytes > self._budget:
+    def insert(self, ids: torch.Tensor, cache: KVCache) -> None:
+        """Keep the cache of a finished sequence; `ids` [cache.length] are the tokens it holds."""
+        if cache.length < MIN_PREFIX or cache.nbytes > self._budget:
             return
         for key, (known, _) in list(self._entries.items()):
-            common = _common(known, ids)
-            if common == len(ids):  # an entry has all of it
+            common = _common_prefix(known, ids)
+            if common == len(ids):
                 self._entries.move_to_end(key)
                 return
-            if common == len(known):  # it has all of an entry
+            if common == len(known):
                 self._drop(key)
-        self._entries[self._next] = (ids.clone(), cache)
-        self._next += 1
+        self._entries[self._next_key] = (ids.clone(), cache)
+        self._next_key += 1
         self.nbytes += cache.nbytes
         self.shrink(self._budget)
 
     def shrink(self, budget: int) -> None:
-        """Forget the entries used longest ago until no more than `budget` bytes are held."""
+        """Evict the least recently used entries until at most `budget` bytes are held."""
         while self.nbytes > max(budget, 0) and self._entries:
             self._drop(next(iter(self._entries)))
 
@@ -64,8 +69,8 @@ class PrefixCache:
         self.nbytes -= cache.nbytes
 
 
-def _common(one: torch.Tensor, other: torch.Tensor) -> int:
-    """Length of the common beginning."""
+def _common_prefix(one: torch.Tensor, other: torch.Tensor) -> int:
+    """Number of equal tokens at the start of both."""
     size = min(len(one), len(other))
     differs = (one[:size] != other[:size]).nonzero()
     return int(differs[0]) if len(differs) else size

@@ -1,31 +1,40 @@
-"""What models ask of the way their prompt is put through them, because of their positions."""
+"""Models whose position encoding depends on the length of what one pass sees.
+
+Their prompt must go through the model in one piece, and a longer request must not change the
+frequencies of the next one.
+"""
 
 from typing import Any
 
 import torch
 
-_FOLLOWS_LENGTH = ("dynamic", "longrope")
-"""Kinds of rotary embedding whose frequencies depend on the length that is seen at once."""
+LENGTH_DEPENDENT = ("dynamic", "longrope")
+"""Kinds of rotary embedding whose frequencies are computed from the length of each pass."""
 
 
-def prefill_in_one(model: Any) -> bool:
-    """Whether a prompt must go through the model in one piece.
+def single_prefill_reason(model: Any) -> str | None:
+    """Why a prompt must be one prefill, as a sentence; None where it may be cut into chunks.
 
-    In pieces, a model that looks at its prompt in both directions would not see the later ones,
-    and frequencies that follow the length would differ from piece to piece.
+    A model that attends to its prompt in both directions would not see later chunks, and
+    frequencies that depend on the length would differ from chunk to chunk.
     """
-    config = model.config.get_text_config()
-    parameters = getattr(config, "rope_parameters", None) or {}
-    kinds = {parameters.get("rope_type")}
-    kinds |= {one.get("rope_type") for one in parameters.values() if isinstance(one, dict)}
-    return getattr(model, "prefill_in_one", False) or not kinds.isdisjoint(_FOLLOWS_LENGTH)
+    if getattr(model, "prefill_in_one", False):
+        return "It attends to its prompt in both directions, so the prompt cannot be cut."
+    parameters = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
+    # Models with several kinds of attention name parameters for each of them.
+    nested = [one for one in parameters.values() if isinstance(one, dict)]
+    kinds = {one.get("rope_type") for one in (parameters, *nested)}
+    if found := kinds.intersection(LENGTH_DEPENDENT):
+        kind = ", ".join(sorted(map(str, found)))
+        return f"Its rotary frequencies ({kind}) depend on the length of the whole prompt."
+    return None
 
 
-def forget_lengths(model: Any) -> None:
-    """Undo what longer requests left in dynamic frequencies, so that it cannot reach another.
+def reset_dynamic_rope(model: Any) -> None:
+    """Set dynamic frequencies back to those of a short text, before a request begins.
 
-    transformers does so itself when it sees a length within the original context; a request that
-    begins longer than that would get the frequencies of the longest one before it.
+    transformers does so itself for a pass within the original context. A request whose first pass
+    is longer would get the frequencies of the longest request before it.
     """
     for module in model.modules():
         if getattr(module, "rope_type", None) == "dynamic":

@@ -1,4 +1,4 @@
-"""From logits to the next token, for one request.
+"""Choosing the next token of one request from logits, and log-probabilities of tokens.
 
 The penalties and filters are transformers' own; presence and frequency penalties follow OpenAI's
 formula (https://platform.openai.com/docs/guides/text-generation#frequency-and-presence-penalties):
@@ -21,27 +21,27 @@ from transformers import (
 from bots.sampling import SamplingSettings
 
 COLDEST = 1e-4
-"""Below this temperature the best token is taken: dividing logits by less would overflow."""
+"""Below this temperature the most probable token is taken: dividing logits by less overflows."""
 
 LEAST = -9999.0
-"""The log-probability that OpenAI's API gives for what is next to impossible."""
+"""The log-probability of an impossible token in OpenAI's API."""
 
 MOST: float = torch.finfo(torch.float16).max
-"""What takes the place of the infinite."""
+"""The number that replaces infinite logits: float16's largest, which no temperature overflows."""
 
 Scored = tuple[float, list[tuple[int, float]]]
-"""A token's log-probability, and the most probable (id, log-probability) at its position."""
+"""A token's log-probability, and the most probable (id, log-probability) pairs at its position."""
 
 
 class CountPenalty(LogitsProcessor):  # type: ignore[misc]
-    """Lowers tokens that the answer already has; the prompt, `prompt_tokens` long, is free."""
+    """Presence and frequency penalty over the answer, which begins after `prompt_tokens` ids."""
 
     def __init__(self, presence: float, frequency: float, prompt_tokens: int) -> None:
         self._presence, self._frequency = presence, frequency
         self._prompt_tokens = prompt_tokens
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`input_ids` [rows, length], `scores` [rows, vocabulary]."""
+        """`input_ids` [rows, length], `scores` [rows, vocabulary] → scores."""
         counts = torch.zeros_like(scores)
         answer = input_ids[:, self._prompt_tokens :]
         counts.scatter_add_(1, answer, torch.ones_like(answer, dtype=scores.dtype))
@@ -49,30 +49,29 @@ class CountPenalty(LogitsProcessor):  # type: ignore[misc]
 
 
 class Finite(LogitsProcessor):  # type: ignore[misc]
-    """Replaces what is no finite number, which half precision may give, by what is safe to divide
-    by a temperature: `nan` for NaN, float16's largest for the infinite."""
+    """Replaces NaN by `nan` and infinite scores by ±`MOST`; half precision may produce both."""
 
     def __init__(self, nan: float = 0.0) -> None:
         self._nan = nan
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` [rows, vocabulary]."""
+        """`scores` [rows, vocabulary] → scores."""
         return torch.nan_to_num(scores, nan=self._nan, posinf=MOST, neginf=-MOST)
 
 
 class Nucleus(LogitsProcessor):  # type: ignore[misc]
-    """Keeps the fewest most probable tokens that together have the probability `top_p`
+    """Keeps the fewest tokens whose probability is at least `top_p` together, the best first
     (https://arxiv.org/abs/1904.09751).
 
-    The same tokens as transformers' `TopPLogitsWarper` keeps, without sorting the vocabulary: all
-    tokens below (1 - top_p) / vocabulary have less than 1 - top_p together, so none is kept.
+    Keeps what transformers' `TopPLogitsWarper` keeps, without sorting the whole vocabulary: tokens
+    below (1 - top_p) / vocabulary have less than 1 - top_p together, so none of them is kept.
     """
 
     def __init__(self, top_p: float) -> None:
         self._top_p = top_p
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` [1, vocabulary]; -inf for what is not kept."""
+        """`scores` [1, vocabulary] → scores, -inf for tokens that are not kept."""
         probabilities = torch.softmax(scores[0], dim=-1)
         floor = min((1 - self._top_p) / len(probabilities), float(probabilities.max()))
         candidates = (probabilities >= floor).nonzero()[:, 0]
@@ -83,10 +82,11 @@ class Nucleus(LogitsProcessor):  # type: ignore[misc]
 
 
 class Sampler:
-    """Chooses tokens for one request; holds its random state, so nobody else's draws matter.
+    """Chooses the tokens of one request.
 
-    `prompt_tokens` ids come before the answer. `finite` replaces logits that are NaN or infinite,
-    which half precision may give.
+    It has a random generator of its own: a seed gives the same answer whatever else runs.
+    `prompt_tokens` ids come before the answer. `finite` replaces NaN and infinite logits, which
+    half precision may produce.
     """
 
     def __init__(
@@ -109,22 +109,26 @@ class Sampler:
             self._random.manual_seed(settings.seed)
 
     def choose(self, ids: torch.Tensor, logits: torch.Tensor) -> int:
-        """The next token after `ids` [1, length], given its float32 `logits` [1, vocabulary]."""
+        """The next token after `ids` [1, length], from float32 `logits` [1, vocabulary].
+
+        Raises ValueError where a draw meets logits that are not finite.
+        """
         scores = self._penalties(ids, logits)
         if self._greedy:
             return int(scores.argmax(-1))
         return self._draw(torch.softmax(self._filters(ids, scores)[0], dim=-1))
 
     def _draw(self, probabilities: torch.Tensor) -> int:
-        """A token by its probability, [vocabulary]. Raises ValueError if one is no number.
+        """Draw a token by `probabilities` [vocabulary], by inverting their cumulative sum.
 
-        As torch.multinomial, which takes ten times as long over a vocabulary.
+        torch.multinomial does the same in ten times the time over a vocabulary.
         """
         reached = probabilities.cumsum(0, dtype=torch.float64)
         total = reached[-1:]
         draw = torch.rand(1, generator=self._random, dtype=torch.float64, device=total.device)
         found = torch.searchsorted(reached, draw * total, right=True)
-        last = torch.searchsorted(reached, total)  # the last that can come up, despite rounding
+        # Rounding may put the draw at the total: the last token with a probability is the bound.
+        last = torch.searchsorted(reached, total)
         token, finite = torch.cat([torch.minimum(found, last), total.isfinite()]).tolist()
         if not finite:
             raise ValueError("The model gave logits that are no finite numbers.")
@@ -152,7 +156,7 @@ def _penalties(
 
 
 def _filters(settings: SamplingSettings) -> LogitsProcessorList:
-    """In the order of transformers' own `generate`."""
+    """The filters of the settings in the order of transformers' `generate`; order matters."""
     chosen = LogitsProcessorList()
     if settings.temperature >= COLDEST and settings.temperature != 1:
         chosen.append(TemperatureLogitsWarper(settings.temperature))
@@ -168,15 +172,16 @@ def _filters(settings: SamplingSettings) -> LogitsProcessorList:
 
 
 def score(logits: torch.Tensor, token: int, count: int) -> Scored:
-    """What `token` and the `count` best have at a position of which these are the logits.
+    """Log-probabilities of `token` and of the `count` most probable tokens.
 
-    No log-probability is below `LEAST`, nor NaN: JSON could not carry it.
+    `logits` [vocabulary], float32. No result is below `LEAST` or NaN, because JSON has no such
+    numbers.
     """
     logprobs = torch.log_softmax(logits, dim=-1).nan_to_num(nan=LEAST).clamp(min=LEAST)
     return float(logprobs[token]), top_logprobs(logprobs, count)
 
 
 def top_logprobs(logprobs: torch.Tensor, count: int) -> list[tuple[int, float]]:
-    """The `count` most probable (id, log-probability) of one position; `logprobs` [vocabulary]."""
+    """The `count` most probable (id, log-probability) pairs of `logprobs` [vocabulary]."""
     best = logprobs.topk(min(count, logprobs.shape[-1]))
     return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))

@@ -1,264 +1,258 @@
-"""Decodes many requests together: each step is one pass of the model for all of them.
+"""Continuous batching: decodes many requests together, one forward pass of the model per step.
 
-Requests join and leave between any two steps. A prompt goes in by chunks, so that it does not hold
-up the tokens of others for long. What was computed for earlier requests is used again.
+Requests join and leave between any two steps. Each step computes one token of every decoding
+sequence and some chunks of prompts. Independent of families, texts and tokenizers; the model is
+behind a `RaggedBatchRunner`, memory behind `KVMemory`.
 """
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from traceback import clear_frames
 from typing import Any
 
 import torch
 
-from bots.engine.fair_lock import Turns
-from bots.engine.kv_cache import KVCache, Stacks, room_for
-from bots.engine.prefix_cache import PrefixCache
-from bots.engine.ragged_batch import Packed
-from bots.engine.sequence import Job
-from bots.engine.sequential import Token
+from bots.engine.decoder import Decoder, DecoderOutput
+from bots.engine.device import is_out_of_memory
+from bots.engine.fair_lock import FairLock
+from bots.engine.kv_memory import KVMemory
+from bots.engine.prefill import share_prefill
+from bots.engine.ragged_batch import RaggedBatchRunner
+from bots.engine.sequence import RunningSequence
 from bots.streaming.pause import Pause
 
-CHUNK = 256
-"""Tokens of prompts in a step where nobody waits for a token …"""
-CHUNK_BESIDE = 64
-"""… and where somebody does."""
 
+@dataclass(frozen=True, slots=True)
+class SchedulerPolicy:
+    """Prefill tokens per step.
 
-class Engine:
-    """One thread that runs `packed` for all requests. `memory` is for keys and values, in bytes.
-
-    Whoever reads an answer and pauses goes on in this thread, between two steps: waking a thread
-    for each token of each request takes longer than what is done with the token.
-
-    Each step is one of `turns`, in which whoever else uses the model has it alone.
+    `prefill_chunk`: where no sequence decodes. On a CPU with one thread 256 tokens per pass were as
+    fast as 512 and 1,024, and larger chunks would only make stops and newcomers wait longer.
+    `prefill_chunk_beside_decode`: where some do. Each of them waits for the whole pass, so the
+    chunk is smaller: a prompt takes longer, and the tokens of the others keep coming.
     """
 
-    def __init__(self, packed: Packed, memory: int, *, finite: bool) -> None:
-        self.turns = Turns()
-        self.prefixes = PrefixCache(memory)
-        self._packed = packed
-        self._memory, self._token_bytes = memory, packed.token_bytes
+    prefill_chunk: int = 256
+    prefill_chunk_beside_decode: int = 64
+
+
+DEFAULT_POLICY = SchedulerPolicy()
+
+
+class Scheduler(Decoder):
+    """One thread that runs `runner` for all requests, with `memory` bytes for KV caches.
+
+    Invariants:
+    - The scheduler's thread alone changes sequences, caches and the lists of them. Other threads
+      put sequences into the inbox, set events, and read counts.
+    - A sequence is in the inbox, in `_waiting` or in `_running` until its outbox has got its last
+      item. So no reader waits for ever, whatever fails.
+    - `_running` is in the order of admission. Its sequences have a cache; waiting ones have none.
+    - A step holds `model_lock`; whoever else holds it has the model alone.
+
+    The reader of an answer goes on in the scheduler's thread: `outbox.put` resumes its generator
+    there, between two steps. Waking a thread of its own per token and request takes longer than
+    what is done with the token, and on a CPU it takes the time from the forward passes. Readers
+    must not block for that reason.
+    """
+
+    def __init__(
+        self,
+        runner: RaggedBatchRunner,
+        memory: int,
+        *,
+        finite: bool = False,
+        policy: SchedulerPolicy = DEFAULT_POLICY,
+    ) -> None:
+        self.model_lock = FairLock()
+        self.memory = KVMemory(memory, runner.token_bytes, runner.new_cache)
+        self._runner = runner
         self._finite = finite
-        self._stacks = Stacks()
-        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
-        self._waiting: list[Job] = []
-        self._running: list[Job] = []
+        self._policy = policy
+        self._inbox: SimpleQueue[RunningSequence | None] = SimpleQueue()
+        self._waiting: list[RunningSequence] = []
+        self._running: list[RunningSequence] = []
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def decode(
         self, prompt: Sequence[int], settings: Any, stop: threading.Event
-    ) -> Generator[Token | Pause, None, None]:
-        """The answer to a prompt of token ids, token by token; pauses between the steps.
+    ) -> Generator[DecoderOutput | Pause, None, None]:
+        """The answer, token by token, with a pause wherever there is none yet.
 
-        `settings` is a `TransformersSettings`. The log-probabilities are the model's own, before
-        penalties and temperature. A token that ends the answer is not part of it. Raises what the
-        model raised, and RuntimeError when the engine is closed.
+        Raises what the model raised, and RuntimeError when the scheduler is closed.
         """
-        job = Job(prompt, settings, stop, self._packed.device, finite=self._finite)
-        self._inbox.put(job)
+        sequence = RunningSequence(prompt, settings, stop, self._runner.device, finite=self._finite)
+        self._inbox.put(sequence)
+        # The thread may have emptied the inbox for the last time just before.
         if self._closed.is_set():
             self._refuse()
         try:
-            for token in job.out.read():
-                if token is None:
+            for item in sequence.outbox.read():
+                if item is None:
                     return
-                if isinstance(token, Exception):
-                    raise token
-                yield token
-                if stop.is_set() and isinstance(token, Token):
-                    return  # the engine may be a token ahead, which nobody is to see
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+                # The scheduler may be a token ahead of a stop; that token is not shown.
+                if stop.is_set() and isinstance(item, DecoderOutput):
+                    return
         finally:
-            job.left.set()
+            sequence.abandoned.set()
 
     @property
-    def running(self) -> int:
-        """How many requests are at work or wait for memory."""
-        return len(self._running) + len(self._waiting)
+    def active(self) -> int:
+        """Number of requests that have not ended. From any thread."""
+        return len(self._running) + len(self._waiting) + self._inbox.qsize()
 
     @property
-    def nbytes(self) -> int:
-        """Memory that keys and values of running and earlier requests hold. From any thread."""
-        caches = [job.cache for job in [*self._running]]
-        own = sum(cache.nbytes for cache in caches if cache is not None)
-        return self.prefixes.nbytes + self._stacks.nbytes + own
+    def cache_bytes(self) -> int:
+        """Bytes of the KV caches of running and finished requests. From any thread."""
+        return self.memory.held_by([*self._running])
 
     def close(self) -> None:
-        """End the thread; requests at work end as if they were stopped."""
+        """End the thread; running requests end as if they were cancelled."""
         self._inbox.put(None)
         self._thread.join()
 
     def _refuse(self) -> None:
-        """Answer what nobody takes in any more. From any thread."""
+        """Fail the requests of an inbox that is no longer read. From any thread."""
         with suppress(Empty):
             while True:
-                if (job := self._inbox.get_nowait()) is not None:
-                    job.out.put(RuntimeError("The engine is closed."))
+                if (sequence := self._inbox.get_nowait()) is not None:
+                    sequence.outbox.put(RuntimeError("The engine is closed."))
 
-    # -- the engine's thread ---------------------------------------------------------------------
+    # -- the scheduler's thread ------------------------------------------------------------------
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def _run(self) -> None:
         while self._receive():
             try:
                 self._round()
-            except Exception as error:  # noqa: BLE001 (a dead thread would keep all waiting)
-                self._give_up(error)
-        self._give_up(None)
+            # Whatever it is: without this thread all readers would wait for ever. What requests
+            # cause themselves was caught further inside, so now nothing can be trusted.
+            except Exception as error:  # noqa: BLE001
+                self._fail_all(error)
+        self._fail_all(None)
         self._closed.set()
         self._refuse()
 
-    def _round(self) -> None:
-        for job in [job for job in (*self._running, *self._waiting) if job.over]:
-            self._end(job, None)
-        self._admit()
-        if self._running:
-            with self.turns:
-                self._step()
-
-    def _give_up(self, error: Exception | None) -> None:
-        """End all requests and forget everything."""
-        for job in (*self._running, *self._waiting):
-            job.cache = None
-            job.out.put(error)
-        self._running, self._waiting, self._stacks = [], [], Stacks()
-        self.prefixes = PrefixCache(self._memory)
-
     def _receive(self) -> bool:
-        """Take in new requests; sleep while there is nothing to do. False is the end."""
+        """Move new requests to the waiting ones; block while there is nothing to do.
+
+        Returns False when the scheduler is to close.
+        """
         try:
             idle = not self._running and not self._waiting
             while True:
-                job = self._inbox.get() if idle else self._inbox.get_nowait()
-                if job is None:
+                sequence = self._inbox.get() if idle else self._inbox.get_nowait()
+                if sequence is None:
                     return False
-                self._waiting.append(job)
+                self._waiting.append(sequence)
                 idle = False
         except Empty:
             return True
 
+    def _round(self) -> None:
+        """Drop cancelled requests, admit waiting ones, and run one step."""
+        for sequence in [one for one in (*self._running, *self._waiting) if one.cancelled]:
+            self._end(sequence, None)
+        self._admit()
+        if self._running:
+            with self.model_lock:
+                self._step()
+
     def _admit(self) -> None:
-        """Let requests in, the first first, as far as the memory for all of their tokens goes."""
+        """Admit waiting requests, first come, first served, while memory remains for their end.
+
+        Memory is reserved for the longest answer, so a running request is never evicted. A request
+        that does not fit holds up all later ones: smaller ones that overtake it could starve it.
+        The first is admitted in any case, or one larger than the budget would wait for ever.
+        """
         while self._waiting:
-            job = self._waiting[0]
-            left = self._left(job)
+            sequence = self._waiting[0]
+            left = self.memory.left_after((*self._running, sequence))
             if self._running and left < 0:
                 return
             del self._waiting[0]
-            self._running.append(job)
-            known = self._known(job)
-            job.cache = known or self._packed.new_cache(job.prompt)
-            self.prefixes.shrink(left)
-            if known:
-                job.out.put(Token(cached=known.length))
-
-    def _left(self, *more: Job) -> int:
-        """Memory that is left when all running requests, and `more`, are at their ends."""
-        tokens = sum(room_for(len(job.ids)) for job in (*self._running, *more))
-        # Caches and stacks that grow, or whose sequences left, hold a quarter more.
-        return self._memory - (tokens + tokens // 4) * self._token_bytes
-
-    def _known(self, job: Job) -> KVCache | None:
-        """What earlier requests computed of this one; None also where there is no room to copy."""
-        if job.scores_prompt:
-            return None
-        try:
-            return self.prefixes.take(job.ids[: job.prompt], job.prompt)
-        except RuntimeError as error:
-            if not _is_full(error):
-                raise
-            return None
+            self._running.append(sequence)
+            if cached := self.memory.allocate(sequence, left):
+                sequence.outbox.put(DecoderOutput(cached=cached))
 
     def _step(self) -> None:
-        jobs = [job for job in self._running if job.decoding]
-        parts = [job.part(1) for job in jobs]
-        decoding = len(jobs)
-        for job, most in self._prompts(CHUNK_BESIDE if jobs else CHUNK):
-            jobs.append(job)
-            parts.append(job.part(most))
+        """One forward pass: a token of each decoding sequence, and chunks of prompts."""
+        sequences = [one for one in self._running if one.decoding]
+        chunks = [one.next_chunk(1) for one in sequences]
+        decoding = len(sequences)
+        policy = self._policy
+        budget = policy.prefill_chunk_beside_decode if decoding else policy.prefill_chunk
+        prompts = [one for one in self._running if not one.decoding]
+        for index, size in share_prefill([one.prefill_left for one in prompts], budget):
+            sequences.append(prompts[index])
+            chunks.append(prompts[index].next_chunk(size))
         try:
-            for part in parts[:decoding]:
-                self._stacks.place(part.cache)
-            logits = self._packed.forward(parts)
-        except Exception as error:  # noqa: BLE001 (ends requests, never the engine)
-            self._failed(error, jobs)
+            for chunk in chunks[:decoding]:
+                self.memory.place(chunk.cache)
+            logits = self._runner.forward(chunks)
+        # Models raise anything. It ends requests of this step and never the thread.
+        except Exception as error:  # noqa: BLE001
+            self._handle_failure(error, sequences)
             return
-        best = self._best(jobs, logits)
-        for job, rows, token in zip(jobs, logits, best, strict=True):
+        best = _most_probable(sequences, logits)
+        for sequence, rows, token in zip(sequences, logits, best, strict=True):
             try:
-                complete = job.take(rows, token)
-            except Exception as error:  # noqa: BLE001 (the request is told)
-                self._end(job, error)
+                complete = sequence.take(rows, token)
+            # Sampling with this request's settings failed, or its reader did.
+            except Exception as error:  # noqa: BLE001
+                self._end(sequence, error)
                 continue
             if complete:
-                self._end(job, None)
+                self._end(sequence, None)
 
-    def _prompts(self, left: int) -> Iterator[tuple[Job, int]]:
-        """Whose prompts go on, and by how many tokens, of `left` in all.
+    def _handle_failure(self, error: Exception, sequences: list[RunningSequence]) -> None:
+        """End requests after a failed pass. Nothing of it was committed, so others can go on.
 
-        Half is for the oldest, so that it gets there; the rest for those that are nearly there, so
-        that a short prompt does not wait for a long one.
+        A full device costs as little as possible: first the prefix cache, and where that is empty
+        the newest request, which has computed least; the others try again in the next step. Any
+        other error ends all sequences of the step, because any of them may be its cause.
         """
-        begun = [job for job in self._running if not job.decoding]
-        if not begun:
+        full = is_out_of_memory(error)
+        # The frames of the pass hold its activations, which the next step needs the room of.
+        clear_frames(error.__traceback__)
+        if full and self.memory.prefixes.nbytes:
+            self.memory.prefixes.shrink(0)
             return
-        oldest, *others = begun
-        others.sort(key=lambda job: job.missing)
-        room = min(sum(job.missing for job in others), left // 2)
-        first = min(oldest.missing, left - room)
-        yield oldest, first
-        left -= first
-        for job in others:
-            if left > 0:
-                yield job, left
-                left -= min(left, job.missing)
+        for sequence in [max(sequences, key=self._running.index)] if full else sequences:
+            self._end(sequence, error)
 
-    def _best(self, jobs: list[Job], logits: list[torch.Tensor]) -> list[int | None]:
-        """The most probable token of each request that wants no more than that, found at once."""
-        plain = [rows[-1] for job, rows in zip(jobs, logits, strict=True) if job.plain]
-        found = iter(torch.stack(plain).argmax(-1).tolist() if plain else ())
-        return [next(found) if job.plain else None for job in jobs]
-
-    def _failed(self, error: Exception, jobs: list[Job]) -> None:
-        """End the requests of a step. But a full device costs what is kept of earlier ones, and
-        where nothing is, the newest request; the others try again."""
-        full = _is_full(error)
-        clear_frames(error.__traceback__)  # they hold what the pass computed
-        if full and self.prefixes.nbytes:
-            self.prefixes.shrink(0)
-            return
-        for job in [max(jobs, key=self._running.index)] if full else jobs:
-            self._end(job, error)
-
-    def _end(self, job: Job, error: Exception | None) -> None:
-        (self._running if job in self._running else self._waiting).remove(job)
-        cache, job.cache = job.cache, None
+    def _end(self, sequence: RunningSequence, error: Exception | None) -> None:
+        (self._running if sequence in self._running else self._waiting).remove(sequence)
         try:
-            if cache is not None:
-                self._keep(job.ids[: cache.length], cache, sound=error is None)
+            self.memory.release(sequence, self._running, keep=error is None)
         finally:
-            job.out.put(error)
+            sequence.outbox.put(error)
 
-    def _keep(self, ids: torch.Tensor, cache: KVCache, *, sound: bool) -> None:
-        """Let go of a sequence, or keep what was computed of it for requests that begin alike."""
-        try:
-            if cache.stack is not None and sound:
-                cache.stack.take_out(cache)
-            if sound:
-                self.prefixes.put(ids, cache)
-                self.prefixes.shrink(self._left())
-        except RuntimeError as full:
-            if not _is_full(full):
-                raise
-        finally:
-            if cache.stack is not None:
-                cache.stack.remove(cache)
+    def _fail_all(self, error: Exception | None) -> None:
+        """End all requests and drop all caches."""
+        for sequence in (*self._running, *self._waiting):
+            sequence.cache = None
+            sequence.outbox.put(error)
+        self._running, self._waiting = [], []
+        self.memory.clear()
 
 
-def _is_full(error: Exception) -> bool:
-    """Whether a device has no memory left; the CPU has no error of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _most_probable(
+    sequences: list[RunningSequence], logits: list[torch.Tensor]
+) -> list[int | None]:
+    """The most probable next token of each greedy sequence, None for the others.
+
+    One call for all of them: on a GPU each would wait for the device, on a CPU each costs as much
+    as a small layer.
+    """
+    greedy = [rows[-1] for one, rows in zip(sequences, logits, strict=True) if one.state.greedy]
+    found = iter(torch.stack(greedy).argmax(-1).tolist() if greedy else ())
+    return [next(found) if one.state.greedy else None for one in sequences]

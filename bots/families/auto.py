@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jinja2 import TemplateError
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.errors import InvalidRequest, LoadError
 from bots.events import Message
 from bots.registry.registry import known_bots

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.events import Message
 from bots.settings import BotSettings
 from bots.turns import Turns

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, with_defaults
 from bots.turns import Turns

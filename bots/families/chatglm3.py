@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bots.backends.transformers.bot import TokenInputs, TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TokenInputs, TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import BotSettings, with_defaults
 

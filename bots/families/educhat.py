@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import control, with_defaults
 from bots.turns import Turns

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
 from bots.events import Message
 from bots.settings import control, with_defaults
 from bots.turns import Turns

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
 from bots.errors import InvalidRequest
 from bots.events import Message, Step
 from bots.families.moss_plugins.plugin_turn import PluginTurn

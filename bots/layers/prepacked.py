@@ -1,9 +1,10 @@
-"""Weights of linear layers in the order that a fast product wants, on a CPU.
+"""Linear layers on a CPU with their weights prepacked in the order that a fast kernel reads.
 
-For float32 it is oneDNN's; for float16 see `bots.layers.half`. PyTorch's own product with few
-rows reads the weights in their plain order: with four or eight rows it takes up to twice the time
-of oneDNN's blocked order, and with one row it gains nothing from a second thread. The operators are
-those that PyTorch's compiler uses (`torch/_inductor/fx_passes/mkldnn_fusion.py`).
+For float32 it is oneDNN's blocked order; for float16 see `bots.layers.half`. With few rows
+PyTorch's own product reads the weights in their plain order: four or eight rows take up to twice
+the time of the blocked order, and one row gains nothing from a second thread. The operators are
+those of PyTorch's compiler (`torch/_inductor/fx_passes/mkldnn_fusion.py`); they are no public
+interface, so `can_prepack` looks for them.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from bots.layers.half import HalfLinear, is_half
 from bots.layers.quantized import HalfEmbedding
 
 
-def can_pack() -> bool:
+def can_prepack() -> bool:
     """Whether this build of PyTorch has the operators."""
     return torch.backends.mkldnn.is_available() and all(
         hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise")
@@ -25,12 +26,12 @@ def can_pack() -> bool:
 
 
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
-"""Layers that get the same input in every decoder that has layers of these names. (In attention to
-an encoder the queries' input is another.)"""
+"""Layers that get the same input in every decoder with layers of these names. In an encoder-decoder
+model this does not hold: in cross-attention the queries' input differs from the keys'."""
 
 
-class PackedLinear(nn.Module):  # type: ignore[misc]
-    """`nn.Linear` with its weight [out, in] in blocked order."""
+class PrepackedLinear(nn.Module):  # type: ignore[misc]
+    """`nn.Linear` with its weight [out, in] in oneDNN's blocked order."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
         super().__init__()
@@ -48,44 +49,46 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
         return product
 
 
-class Joined:
-    """Layers of the same input as one product, since each costs some 60 µs beside its arithmetic.
+class FusedProduct:
+    """Sibling layers as one product, because each call costs some 60 µs besides its arithmetic.
 
-    `packed` has the outputs of all, `sizes` says how many are whose. The product is kept from the
-    first layer that is asked until the last was. One pass of the model at a time.
+    `linear` has the outputs of all siblings, `sizes` of them each. The first sibling that is called
+    computes the product; it is kept until the last one has taken its share. A repeated call of one
+    sibling, or another input, computes it again. For one forward pass at a time.
     """
 
-    def __init__(self, packed: nn.Module, sizes: Sequence[int]) -> None:
-        self.packed, self.sizes = packed, list(sizes)
+    def __init__(self, linear: nn.Module, sizes: Sequence[int]) -> None:
+        self.linear, self.sizes = linear, list(sizes)
         self._rows: torch.Tensor | None = None
         self._products: list[torch.Tensor | None] = []
 
-    def take(self, at: int, rows: torch.Tensor) -> torch.Tensor:
-        """What the layer number `at` makes of `rows`."""
-        if rows is not self._rows or self._products[at] is None:
+    def take(self, index: int, rows: torch.Tensor) -> torch.Tensor:
+        """The product of `rows` [..., in] with sibling `index`."""
+        if rows is not self._rows or self._products[index] is None:
             self._rows = rows
-            self._products = list(self.packed(rows).split(self.sizes, dim=-1))
-        product = self._products[at]
+            self._products = list(self.linear(rows).split(self.sizes, dim=-1))
+        product = self._products[index]
         assert product is not None
-        self._products[at] = None
+        # Dropped at once: activations must not live until the next pass.
+        self._products[index] = None
         if all(one is None for one in self._products):
             self._rows = None
         return product
 
 
-class JoinedLinear(nn.Module):  # type: ignore[misc]
-    """One of the layers of `joined`."""
+class FusedLinear(nn.Module):  # type: ignore[misc]
+    """The sibling `index` of a `FusedProduct`."""
 
-    def __init__(self, joined: Joined, at: int) -> None:
+    def __init__(self, product: FusedProduct, index: int) -> None:
         super().__init__()
-        self.out_features = joined.sizes[at]
-        self._joined, self._at = joined, at
-        if at == 0:
-            self.packed = joined.packed  # so that the model has its parameters
+        self.out_features = product.sizes[index]
+        self._product, self._index = product, index
+        if index == 0:
+            self.linear = product.linear  # registers the parameters with the model, once
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """`rows` [..., in] → [..., out], a view."""
-        return self._joined.take(self._at, rows)
+        return self._product.take(self._index, rows)
 
 
 class Half(Enum):
@@ -97,37 +100,41 @@ class Half(Enum):
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def pack(model: Any, *, join: bool = True, half: Half = Half.NO) -> int:
-    """Put every plain float32 linear layer on the CPU in blocked order, one after the other.
+def prepack(model: Any, *, fuse: bool = True, half: Half = Half.NO) -> int:
+    """Replace every plain linear layer on the CPU by a prepacked one. Returns how many.
 
-    `join`: siblings become one product. `half`: a model of any dtype computes in float32 from now
-    on, its linear layers have weights of float16, its embeddings stay in half precision. Layers
-    with hooks (offloaded ones) and subclasses (quantised ones, LoRA) stay as they are. Returns how
-    many layers were packed.
+    Without `half`, float32 layers alone are replaced. With it, a model of any dtype computes in
+    float32 afterwards: its linear layers get float16 weights and its embeddings stay in half
+    precision. `fuse`: siblings become one product. Layers with hooks (offloaded ones) and
+    subclasses of `nn.Linear` (quantized ones, LoRA) stay as they are.
+
+    Memory: the original weights of a module are freed once all of its children are replaced, so
+    that only the layers of one module are held twice. Weights that are mapped from a file are not
+    freed with their tensors; `bots.engine.device.page_out_files` does that.
     """
-    if not can_pack():
+    if not can_prepack():
         return 0
     count = 0
     for parent in list(model.modules()):
         plain = {name: one for name, one in parent.named_children() if _is_plain(one, half)}
-        for names in SIBLINGS if join else ():
+        for names in SIBLINGS if fuse else ():
             some = [plain[name] for name in names if name in plain]
             if len(some) == len(names) and len({one.bias is None for one in some}) == 1:
-                joined = Joined(_packed(some, half), [one.out_features for one in some])
-                for at, name in enumerate(names):
-                    setattr(parent, name, JoinedLinear(joined, at))
+                product = FusedProduct(_prepacked(some, half), [one.out_features for one in some])
+                for index, name in enumerate(names):
+                    setattr(parent, name, FusedLinear(product, index))
                     del plain[name]
                 count += len(names)
         for name, child in plain.items():
-            setattr(parent, name, _packed([child], half))
+            setattr(parent, name, _prepacked([child], half))
             count += 1
     if half != Half.NO:
         _widen(model, half)
     return count
 
 
-def _packed(layers: Sequence[nn.Linear], half: Half) -> nn.Module:
-    """One layer with the outputs of all."""
+def _prepacked(layers: Sequence[nn.Linear], half: Half) -> nn.Module:
+    """One layer with the outputs of all `layers`."""
     weights = [one.weight.detach() for one in layers]
     biases = [one.bias for one in layers]
     weight = weights[0] if len(weights) == 1 else torch.cat(weights)
@@ -136,11 +143,14 @@ def _packed(layers: Sequence[nn.Linear], half: Half) -> nn.Module:
         bias = nn.Parameter(torch.cat(biases).float(), requires_grad=False)
     if half == Half.ROUNDED or (half == Half.LOSSLESS and is_half(weight)):
         return HalfLinear(weight, bias)
-    return PackedLinear(weight.float(), bias)
+    return PrepackedLinear(weight.float(), bias)
 
 
 def _widen(model: Any, half: Half) -> None:
-    """Make float32 of what is not a weight of a linear layer; embeddings stay half and give it."""
+    """Make all tensors float32 but the weights of linear layers and embeddings.
+
+    Embeddings are large and only looked up: they stay in half precision and return float32.
+    """
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Embedding:
@@ -156,6 +166,7 @@ def _widen(model: Any, half: Half) -> None:
 
 
 def _is_plain(module: Any, half: Half) -> bool:
+    """Whether a layer is exactly an `nn.Linear` in the CPU's memory, of a dtype to be prepacked."""
     return (
         type(module) is nn.Linear
         and type(module.weight) is nn.Parameter  # torchao's are tensors of another class

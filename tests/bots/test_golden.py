@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.events import Delta
 from bots.registry.registry import choose_bot
 from bots.settings import BotConfig

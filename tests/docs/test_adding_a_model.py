@@ -182,7 +182,7 @@ def test_settings_are_the_controls_that_the_page_shows() -> None:
 
 
 def test_the_attributes_of_a_family_and_their_defaults() -> None:
-    from bots.backends.transformers.bot import TransformersChatBot
+    from bots.backends.transformers import TransformersChatBot
 
     table = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
     assert table

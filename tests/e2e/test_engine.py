@@ -12,8 +12,8 @@ import httpx
 import pytest
 import torch
 
-from bots.backends.transformers.bot import TransformersChatBot
-from bots.engine.sequential import decode
+from bots.backends.transformers import TransformersChatBot
+from bots.engine.sequential import SequentialDecoder
 from bots.registry.registry import choose_bot
 from bots.settings import BotConfig
 from tests.golden_data import GOLDEN
@@ -59,8 +59,9 @@ class Ask:
         params = {"ignore_eos": True} | dict(self.params)
         params["max_new_tokens"] = params.pop("max_tokens")
         prepared = bot.prepare_text(self.prompt, bot.Settings.parse(params))
-        tokens = decode(bot.model, self.prompt, prepared.settings, threading.Event())
-        return [one.token_id for one in tokens if one.token_id is not None]
+        decoder = SequentialDecoder(bot.model)
+        outputs = decoder.decode(self.prompt, prepared.settings, threading.Event())
+        return [token for output in outputs for token in output.token_ids]
 
 
 def asks(count: int) -> list[Ask]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import create_model
 
 from bots.backends.llamacpp.bot import LlamaCppChatBot, LlamaCppSettings
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
 from bots.chatbot import ChatBot
 from bots.errors import ConfigError, LoadError
 from bots.events import Message, Step

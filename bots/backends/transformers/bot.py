@@ -1,91 +1,50 @@
-"""TransformersChatBot: text models of Hugging Face transformers.
+"""TransformersChatBot: the hooks of a text model that transformers loads.
 
-Knows how to load a checkpoint onto devices and how to turn the engine's tokens into steps; the
-prompt is the business of the families that subclass it. Remote code stays off unless asked for,
-pickled weights are read with `weights_only`.
+The prompt belongs to the families that subclass it. Loading is in `loading`, decoding in
+`bots.engine`, the way from tokens to text in `token_reader`.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-import torch
-from typing_extensions import TypeVar
-
+from bots.backends.transformers.loading import (
+    ModelFiles,
+    find_files,
+    find_tokenizer,
+    load_model,
+)
+from bots.backends.transformers.settings import T, TransformersSettings
+from bots.backends.transformers.token_reader import TokenInputs, TokenReader
 from bots.chatbot import ChatBot
-from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
-from bots.checkpoints.load_errors import is_out_of_memory, loading, progress_bar
+from bots.checkpoints.load import Checkpoint
+from bots.checkpoints.load_errors import loading
 from bots.checkpoints.placement import Placement, parse_size
-from bots.checkpoints.source import ADAPTER_CONFIG, Source
-from bots.checkpoints.tokenizers import load_tokenizer
-from bots.engine.beam import beam
-from bots.engine.detokenizer import Detokenizer
+from bots.engine.beam import IsComplete
+from bots.engine.decoders import Decoders, choose_decoders
 from bots.engine.device import (
     free_on,
     input_device,
-    page_out_files,
+    is_out_of_memory,
     peak_memory,
     weight_bytes,
 )
-from bots.engine.ragged_batch import Packed
-from bots.engine.sampler import Scored
-from bots.engine.scheduler import Engine
-from bots.engine.sequential import Token, decode
 from bots.engine.stop_texts import StopTexts
-from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
-from bots.events import Step, TokenLogprob, TopLogprob
+from bots.errors import InvalidRequest, LoadError, OutOfMemory, Unsupported
+from bots.events import Step
 from bots.hooks import BotInfo, Inputs
-from bots.layers.prepacked import Half, pack
-from bots.sampling import SamplingSettings
-from bots.settings import BotConfig, control
 from bots.streaming.pause import Pause
 
 MAX_RUNNING = 16
-"""Requests that are decoded together, unless the operator says otherwise."""
+"""Requests that are batched together, unless the operator sets another number."""
 
 KV_SHARE = 0.25
-"""What keys and values may take of the memory that is free once the model is loaded."""
-
-STOP_SEEN = 0.1
-"""Seconds in which a request that waits for another one's beams sees its stop."""
-
-
-class TransformersSettings(SamplingSettings):
-    """What can be set for a transformers model."""
-
-    no_repeat_ngram_size: int = control(
-        0, "number", "No repeated n-grams", "No run of this many tokens twice; 0 is off.", ge=0
-    )
-    min_new_tokens: int = control(
-        0, "number", "Min new tokens", "The answer does not end before this many.", ge=0, step=1
-    )
-    num_beams: int = control(
-        1,
-        "number",
-        "Beams",
-        "Follow this many answers at once and take the most probable; 1 is off.",
-        ge=1,
-        le=16,
-        step=1,
-    )
-    stop_token_ids: tuple[int, ...] = control(
-        (), "hidden", "Stop tokens", "Token ids that end the answer; the model sets them."
-    )
-
-
-T = TypeVar("T", bound=TransformersSettings, default=Any)
-
-
-@dataclass(slots=True)
-class TokenInputs(Inputs):
-    """A prompt as token ids, and the detokenizer of its answer."""
-
-    detokenizer: Detokenizer | None = None
+"""Share of the memory that is free after loading which KV caches may use."""
 
 
 class TransformersChatBot(ChatBot[T]):
-    """A decoder-only language model loaded by transformers."""
+    """A language model loaded by transformers."""
 
     Settings: type[T] = TransformersSettings  # type: ignore[assignment]
     token_prompts = True
@@ -93,14 +52,14 @@ class TransformersChatBot(ChatBot[T]):
     """Whether special tokens are left out of the answer's text; `reasoning_tags` never are."""
 
     finite_logits = False
-    """Whether logits that are no finite numbers are replaced, for models that give some in half
+    """Whether NaN and infinite logits are replaced, for models that produce some in half
     precision."""
 
     adds_special_tokens: ClassVar[bool] = False
     """Whether the tokenizer adds its own special tokens to a prompt: LLaMA's `<s>`, T5's `</s>`."""
 
     stop_tokens: ClassVar[tuple[str, ...]] = ()
-    """Tokens of this family that end an answer beside the checkpoint's own, by name."""
+    """Names of tokens that end an answer of this family, besides the checkpoint's own."""
 
     family: ClassVar[str | None] = None
     """Its key in MODEL_DICT, which decides where a checkpoint's files can be read in two ways."""
@@ -110,142 +69,61 @@ class TransformersChatBot(ChatBot[T]):
     tokenizer: Any
     model: Any
     checkpoint: Checkpoint
-    _base: Source
-    _adapter: Source | None = None
+    _files: ModelFiles
     _placement: Placement | None = None
-    _engine: Engine | None = None
-    _weights: int = 0
-
-    def __init__(self, config: BotConfig | None = None) -> None:
-        super().__init__(config)
-        self._beams = threading.Lock()
-        self._names: dict[int, str] = {}
+    decoders: Decoders | None = None
+    _weight_bytes: int = 0
 
     # -- loading ---------------------------------------------------------------------------------
 
     def load_tokenizer(self) -> None:
-        """The tokenizer beside the model, or at `tokenizer_path`."""
-        config, path = self.config, self.config.pretrained_path
-        self.progress("tokenizer", None)
-        with loading("tokenizer", config.tokenizer_path or path, self.progress):
-            named = self._source(path, "pretrained-path")
-            self._adapter, self._base = self._told_apart(named)
-            folder = self._base.small()
-            self.checkpoint = Checkpoint(
-                folder,
-                self.family,
-                name=config.base_model or path,
-                trust_remote_code=config.trust_remote_code,
-            )
-            if config.tokenizer_path:
-                folder = self._source(config.tokenizer_path, "tokenizer-path").small()
-            self.tokenizer = load_tokenizer(
-                folder,
-                self.checkpoint.config,
-                self.family,
-                trust_remote_code=config.trust_remote_code,
-            )
+        """Load the tokenizer beside the model, or at `tokenizer_path`."""
+        config, progress = self.config, self.progress
+        progress("tokenizer", None)
+        with loading("tokenizer", config.tokenizer_path or config.pretrained_path, progress):
+            self._files = find_files(config, self.family, progress)
+            self.tokenizer = find_tokenizer(self._files, config, self.family, progress)
+        self.checkpoint = self._files.checkpoint
 
     def load_model(self) -> None:
-        """The weights, in the dtype and on the devices of the config."""
-        path = self.config.pretrained_path
-        self.progress("weights", None)
-        self._placement = Placement(self.config)
-        wanted, native = self.config.quantization, self.checkpoint.native.config
-        packed = self.checkpoint.quantised is not None and wanted in ("auto", "gptq")
-        half = self._may_halve() and self._placement.halves(native)
-        with loading("model", path, self.progress):
-            self._base.whole()
-            self.model = self.checkpoint.load(
-                self.progress,
-                wanted,
-                tqdm_class=progress_bar(self.progress),
-                **self._placement.options(native, packed=packed, half=half),
+        """Load the weights, and choose how they decode."""
+        config, progress = self.config, self.progress
+        progress("weights", None)
+        self._placement = Placement(config)
+        with loading("model", config.pretrained_path, progress):
+            self.model = load_model(self._files, config, self._placement, progress)
+            self.decoders = choose_decoders(
+                self.model,
+                kv_memory=self._kv_memory,
+                finite=self.finite_logits,
+                completion_of=self._completion_of,
             )
-            if self._adapter is not None:
-                from bots.checkpoints.adapter import put_on  # peft takes seconds to import
+        if self.decoders.obstacle is None:
+            self.max_running = config.max_running or MAX_RUNNING
+        self._weight_bytes = weight_bytes(self.model)
 
-                self.progress("adapter", None)
-                self.model = put_on(
-                    self.model, self._adapter.whole(), merge=self.config.merge_adapter
-                )
-            self._pack(half=half)
-            self._start_engine()
-        self._weights = weight_bytes(self.model)
+    def _kv_memory(self) -> int:
+        """Bytes for KV caches: those of `--kv-memory`, or a share of what is free."""
+        given = parse_size(self.config.kv_memory, "kv-memory")
+        return given or int(free_on(input_device(self.model)) * KV_SHARE)
 
-    def _may_halve(self) -> bool:
-        """Whether weights are plain, in layers of classes that are known."""
-        own = self.checkpoint.config.get("quantization_config")
-        quantised = self.checkpoint.quantised or own or self.config.quantization in ON_LOAD
-        return not quantised and not self.checkpoint.remote
-
-    def _pack(self, *, half: bool) -> None:
-        """Put the weights in the order in which they are multiplied fastest on a CPU."""
-        if self._on_disk():
-            return
-        kind = Half.NO
-        if half:
-            kind = Half.ROUNDED if self.config.dtype == "float16" else Half.LOSSLESS
-        count = pack(self.model, join=not self.model.config.is_encoder_decoder, half=kind)
-        if count or self.config.quantization in ON_LOAD:
-            page_out_files(self.model)  # which hold the weights a second time
-        if half:
-            self.model.config.dtype = torch.float16
-
-    def _on_disk(self) -> bool:
-        return "disk" in (getattr(self.model, "hf_device_map", None) or {}).values()
-
-    def _start_engine(self) -> None:
-        """Decode requests together where the model can be run so; else one after another."""
-        if self._on_disk():
-            return  # it reads its weights at each pass: it is not tried out
-        packed = Packed(self.model)
-        if not packed.fits():
-            return
-        self.max_running = self.config.max_running or MAX_RUNNING
-        own = parse_size(self.config.kv_memory, "kv-memory")
-        memory = own or int(free_on(packed.device) * KV_SHARE)
-        self._engine = Engine(packed, memory, finite=self.finite_logits)
+    def _completion_of(self, settings: TransformersSettings) -> IsComplete:
+        """Whether a beam's hypothesis has met a stop text of the request or of the family."""
+        texts = (*settings.stop, *self.stop_texts)
+        return StopTexts(self.tokenizer, texts, skip_special_tokens=self.skip_special_tokens)
 
     def close(self) -> None:
-        """End the engine, and remove what was put on disk."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        """End the scheduler's thread, and remove weights that were offloaded to disk."""
+        if self.decoders is not None:
+            self.decoders.close()
         if self._placement is not None:
             self._placement.close()
 
-    def _source(self, path: str, option: str) -> Source:
-        config = self.config
-        return Source(
-            path,
-            self.progress,
-            revision=config.revision if path == config.pretrained_path else None,
-            code=config.trust_remote_code,
-            option=option,
-            tqdm_class=progress_bar(self.progress),
-        )
+    # -- requests --------------------------------------------------------------------------------
 
-    def _told_apart(self, named: Source) -> tuple[Source | None, Source]:
-        """The adapter, if one is named, and the model. Raises ConfigError when one lacks."""
-        path, base = self.config.pretrained_path, self.config.base_model
-        if not named.is_adapter():
-            if base:
-                raise ConfigError(
-                    f"{path!r} is a whole model and no adapter, so it takes no --base-model.",
-                    param="base-model",
-                )
-            return None, named
-        if not base:
-            trained_on = read_json(named.small() / ADAPTER_CONFIG).get("base_model_name_or_path")
-            raise ConfigError(
-                f"{path!r} is an adapter: name its base model with --base-model."
-                f" (It was trained on {trained_on!r}.)",
-                param="base-model",
-            )
-        return named, self._source(base, "base-model")
-
-    # -- answering -------------------------------------------------------------------------------
+    @cached_property
+    def _reader(self) -> TokenReader:
+        return TokenReader(self.tokenizer)
 
     def extra_settings(self) -> dict[str, object]:
         """The tokens that end an answer: the checkpoint's, the tokenizer's and `stop_tokens`.
@@ -261,13 +139,13 @@ class TransformersChatBot(ChatBot[T]):
 
     def token_id(self, token: str) -> int:
         """The id of a special token. Raises LoadError where the tokenizer does not have it."""
-        found = self.tokenizer.convert_tokens_to_ids(token)
-        if found is None or self.tokenizer.convert_ids_to_tokens(found) != token:
+        found = self._reader.token_id(token)
+        if found is None:
             raise LoadError(
                 f"The tokenizer of {self.config.pretrained_path!r} has no token {token!r}, so it"
                 " is not one of this family; choose another with --type."
             )
-        return int(found)
+        return found
 
     def get_input(self, prompt: str) -> TokenInputs:
         """The prompt's ids; see `adds_special_tokens`."""
@@ -286,23 +164,15 @@ class TransformersChatBot(ChatBot[T]):
     def _inputs(self, prompt: str, ids: list[int]) -> TokenInputs:
         if not ids:
             raise InvalidRequest("prompt: it has no tokens.", param="prompt")
-        reader = Detokenizer(
-            self.tokenizer, skip_special_tokens=self.skip_special_tokens, shown=self._tag_ids()
+        return self._reader.inputs(
+            prompt,
+            ids,
+            skip_special_tokens=self.skip_special_tokens,
+            shown=self.reasoning_tags or (),
         )
-        return TokenInputs(prompt, ids, reader)
-
-    def _tag_ids(self) -> list[int]:
-        """The ids of the reasoning tags that are tokens of their own."""
-        known = self.tokenizer
-        ids = {tag: known.convert_tokens_to_ids(tag) for tag in self.reasoning_tags or ()}
-        return [
-            one
-            for tag, one in ids.items()
-            if one is not None and known.convert_ids_to_tokens(one) == tag
-        ]
 
     def check(self, settings: T) -> None:
-        """Beams have no log-probabilities, and an encoder has none of its prompt."""
+        """Refuse log-probabilities with beams, and those of an encoder's prompt."""
         for name in ("logprobs", "prompt_logprobs"):
             if settings.num_beams > 1 and getattr(settings, name) is not None:
                 raise InvalidRequest(f"{name}: not together with num_beams over 1.", param=name)
@@ -315,20 +185,13 @@ class TransformersChatBot(ChatBot[T]):
     def generate(
         self, inputs: Inputs, settings: T, stop: threading.Event
     ) -> Iterator[Step | Pause]:
-        """Decode on the engine."""
+        """Decode with the decoder that fits the settings."""
         assert inputs.token_ids is not None
-        ids, finite = inputs.token_ids, self.finite_logits
+        assert self.decoders is not None
+        ids, reader = inputs.token_ids, self._reader
         try:
-            if settings.num_beams > 1:
-                yield from self._beam(ids, settings, stop)
-                return
-            tokens: Iterator[Token | Pause]
-            if self._engine is not None:
-                tokens = self._engine.decode(ids, settings, stop)
-            else:
-                tokens = decode(self.model, ids, settings, stop, finite=finite)
-            for token in tokens:
-                yield token if isinstance(token, Pause) else self._step(token, ids)
+            for output in self.decoders.decode(ids, settings, stop):
+                yield output if isinstance(output, Pause) else reader.step(output, ids)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise OutOfMemory(
@@ -336,30 +199,6 @@ class TransformersChatBot(ChatBot[T]):
                     " or lower max_new_tokens."
                 ) from error
             raise
-
-    def _beam(
-        self, ids: Sequence[int], settings: TransformersSettings, stop: threading.Event
-    ) -> Iterator[Step]:
-        """One request by beams at a time: its random numbers are the process's."""
-        texts = (*settings.stop, *self.stop_texts)
-        skips = self.skip_special_tokens
-        complete = StopTexts(self.tokenizer, texts, skip_special_tokens=skips)
-        turns = self._engine.turns if self._engine else None
-        while not self._beams.acquire(timeout=STOP_SEEN):
-            if stop.is_set():
-                return
-        try:
-            yield from beam(
-                self.model,
-                ids,
-                settings,
-                stop,
-                finite=self.finite_logits,
-                complete=complete,
-                turns=turns,
-            )
-        finally:
-            self._beams.release()
 
     def get_response(self, step: Step, inputs: Inputs) -> str:
         """The text that the step's tokens complete."""
@@ -369,79 +208,49 @@ class TransformersChatBot(ChatBot[T]):
             inputs.detokenizer.restart()
         return inputs.detokenizer.add(step.token_ids)
 
-    def _step(self, token: Token, prompt: Sequence[int]) -> Step:
-        name = self._name_token
-        scored = None
-        if token.prompt_scored is not None:
-            first = TokenLogprob(prompt[0], name(prompt[0]), None)
-            rest = zip(prompt[1:], token.prompt_scored, strict=True)
-            scored = (first, *(_logprob(one, score, name) for one, score in rest))
-        if token.token_id is None:
-            last = token.ended_by
-            own = _logprob(last, token.scored, name) if last is not None and token.scored else None
-            return Step(
-                logprobs=(own,) if own else (),
-                prompt_logprobs=scored,
-                finish_reason=token.finish_reason,
-                cached_tokens=token.cached,
-            )
-        own = _logprob(token.token_id, token.scored, name) if token.scored else None
-        return Step(
-            token_ids=(token.token_id,),
-            logprobs=(own,) if own else (),
-            prompt_logprobs=scored,
-            finish_reason=token.finish_reason,
-        )
-
-    def _name_token(self, token_id: int) -> str:
-        """Its text; kept, for log-probabilities name the same tokens again and again."""
-        name = self._names.get(token_id)
-        if name is None:
-            name = self._names[token_id] = self.tokenizer.decode([token_id])
-        return name
+    # -- facts -----------------------------------------------------------------------------------
 
     def info(self) -> BotInfo:
-        """What transformers and accelerate made of the checkpoint."""
-        config = self.model.config
-        quantised = getattr(config, "quantization_config", None)
-        method = self.checkpoint.runs or (quantised.quant_method if quantised else None)
+        """What transformers and accelerate made of the checkpoint, and how it decodes."""
+        config, files, decoders = self.model.config, self._files, self.decoders
+        quantized = getattr(config, "quantization_config", None)
+        method = self.checkpoint.runs or (quantized.quant_method if quantized else None)
         how: Literal["merged", "separate"] = "merged" if self.config.merge_adapter else "separate"
         placed = getattr(self.model, "hf_device_map", None) or {"": self.model.device}
+        assert decoders is not None
         return BotInfo(
             native_class=type(self.model).__name__,
             device_map={part: str(device) for part, device in placed.items()},
             dtype=str(config.dtype).removeprefix("torch."),
             quantization=str(method) if method else None,
-            context_length=self._context_length(),
+            context_length=context_length(config),
             separate_answer=config.is_encoder_decoder,
-            revision=(self._adapter or self._base).revision(),
+            revision=(files.adapter or files.base).revision(),
             base_model=self.config.base_model,
-            adapter=how if self._adapter else None,
-            engine="sequential" if self._engine is None else "continuous_batching",
+            adapter=how if files.adapter else None,
+            engine="sequential" if decoders.obstacle else "continuous_batching",
+            engine_reason=decoders.obstacle,
         )
 
     def memory(self) -> dict[str, int]:
-        """The weights, keys and values where requests are decoded together, and the peak."""
-        engine = self._engine
+        """Bytes of weights, of KV caches where requests are batched, and the peak."""
         held = {
-            "weights": self._weights,
-            "cache": None if engine is None else engine.nbytes,
+            "weights": self._weight_bytes,
+            "cache": None if self.decoders is None else self.decoders.cache_bytes,
             "peak": peak_memory(input_device(self.model)),
         }
         return {kind: size for kind, size in held.items() if size is not None}
 
-    def _context_length(self) -> int | None:
-        """Tokens for which the model has positions, or was trained; None where none are named."""
-        config = self.model.config.get_text_config()
-        names = ("max_position_embeddings", "n_positions")
-        length = next((found for name in names if (found := getattr(config, name, None))), None)
-        rope = getattr(config, "rope_parameters", None) or {}
-        if length is not None and rope.get("rope_type") == "dynamic":
-            return int(length * rope["factor"])  # the original length, which grows when it is full
-        return length
 
+def context_length(config: Any) -> int | None:
+    """Tokens that a model has positions for, or was trained with; None where no field says it.
 
-def _logprob(token_id: int, scored: Scored, name: Callable[[int], str]) -> TokenLogprob:
-    own, best = scored
-    top = tuple(TopLogprob(one, name(one), logprob) for one, logprob in best)
-    return TokenLogprob(token_id, name(token_id), own, top)
+    `config` is the model's, of transformers.
+    """
+    text = config.get_text_config()
+    names = ("max_position_embeddings", "n_positions")
+    length = next((found for name in names if (found := getattr(text, name, None))), None)
+    rope = getattr(text, "rope_parameters", None) or {}
+    if length is not None and rope.get("rope_type") == "dynamic":
+        return int(length * rope["factor"])  # dynamic positions stretch the length by the factor
+    return length

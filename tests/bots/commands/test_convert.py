@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.checkpoints.quantized.formats import Gptq
 from bots.checkpoints.shards import Shards
 from bots.checkpoints.tokenizers import load_tokenizer

@@ -1,4 +1,4 @@
-"""Beams against transformers' own, and what is seen of them on the way."""
+"""Beam search against transformers' own, and its outputs on the way."""
 
 import threading
 from typing import Any
@@ -7,9 +7,10 @@ import pytest
 import torch
 from transformers import T5ForConditionalGeneration
 
-from bots.backends.transformers.bot import TransformersSettings
-from bots.engine.beam import beam
-from bots.events import Step
+from bots.backends.transformers import TransformersSettings
+from bots.engine.beam import BeamDecoder
+from bots.engine.decoder import DecoderOutput
+from bots.engine.fair_lock import FairLock
 from tests.golden_data import GOLDEN
 
 PROMPT = [5, 60, 7, 100, 31, 8, 9, 200]
@@ -26,12 +27,17 @@ def parsed(**settings: Any) -> TransformersSettings:
     return TransformersSettings.parse(fixed | settings)
 
 
-def run(model: Any, **settings: Any) -> list[Step]:
-    return list(beam(model, PROMPT, parsed(**settings), threading.Event()))
+def run(model: Any, **settings: Any) -> list[DecoderOutput]:
+    return list(BeamDecoder(model).decode(PROMPT, parsed(**settings), never()))
 
 
-def answer_of(steps: list[Step]) -> list[int]:
-    """What the steps come to."""
+def never() -> threading.Event:
+    """A stop that is not set."""
+    return threading.Event()
+
+
+def answer_of(steps: list[DecoderOutput]) -> list[int]:
+    """The ids of the answer after all outputs."""
     ids: list[int] = []
     for step in steps:
         ids = list(step.token_ids) if step.whole else [*ids, *step.token_ids]
@@ -84,7 +90,7 @@ def test_the_answer_is_that_of_generate(
 def test_what_the_checkpoint_wishes_besides_is_not_done(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch, wish: dict[str, Any]
 ) -> None:
-    """Nor does `decode` do it; some of it `generate` would refuse, or fetch code for."""
+    """Other decoders do not do it either; some of it `generate` refuses, or fetches code for."""
     wanted = answer_of(run(tiny_model))
     for name, value in wish.items():
         monkeypatch.setattr(tiny_model.generation_config, name, value, raising=False)
@@ -112,7 +118,8 @@ def test_a_complete_hypothesis_grows_no_more_and_the_best_of_all_is_the_answer(
     met = []
     for end in answer_of(run(model))[:5]:
         ended = run(model, stop_token_ids=(end,))
-        steps = list(beam(model, PROMPT, parsed(), never(), complete=lambda ids: ids[-1] == end))  # noqa: B023
+        decoder = BeamDecoder(model, completion_of=lambda _: lambda ids: ids[-1] == end)  # noqa: B023
+        steps = list(decoder.decode(PROMPT, parsed(), never()))
         assert ended[-1].finish_reason == steps[-1].finish_reason
         met.append(ended[-1].finish_reason == "stop")
         assert answer_of(steps) == answer_of(ended) + [end] * met[-1]
@@ -166,7 +173,8 @@ def test_logits_that_are_no_numbers_can_be_replaced(
         return output
 
     monkeypatch.setattr(type(tiny_model), "forward", broken)
-    steps = list(beam(tiny_model, PROMPT, parsed(temperature=1), threading.Event(), finite=True))
+    decoder = BeamDecoder(tiny_model, finite=True)
+    steps = list(decoder.decode(PROMPT, parsed(temperature=1), never()))
     assert len(answer_of(steps)) == 16
 
 
@@ -183,12 +191,8 @@ def test_a_hypothesis_whose_logits_are_no_numbers_loses(
         return output
 
     monkeypatch.setattr(type(tiny_model), "forward", broken)
-    assert answer_of(list(beam(tiny_model, PROMPT, parsed(), never(), finite=True))) == greedy
-
-
-def never() -> threading.Event:
-    """A stop that does not come."""
-    return threading.Event()
+    decoder = BeamDecoder(tiny_model, finite=True)
+    assert answer_of(list(decoder.decode(PROMPT, parsed(), never()))) == greedy
 
 
 def threads() -> list[str]:
@@ -197,7 +201,7 @@ def threads() -> list[str]:
 
 def test_stop_ends_it_within_a_step(tiny_model: Any) -> None:
     stop = threading.Event()
-    stream = beam(tiny_model, PROMPT, parsed(max_new_tokens=2000), stop)
+    stream = BeamDecoder(tiny_model).decode(PROMPT, parsed(max_new_tokens=2000), stop)
     next(stream)
     stop.set()
     seen = list(stream)
@@ -208,7 +212,7 @@ def test_stop_ends_it_within_a_step(tiny_model: Any) -> None:
 
 def test_closing_it_ends_the_thread(tiny_model: Any) -> None:
     stop = threading.Event()
-    stream = beam(tiny_model, PROMPT, parsed(max_new_tokens=2000), stop)
+    stream = BeamDecoder(tiny_model).decode(PROMPT, parsed(max_new_tokens=2000), stop)
     next(stream)
     assert threads() == ["beam"]
     stream.close()  # type: ignore[attr-defined]
@@ -235,4 +239,30 @@ def test_a_least_length_over_the_limit_is_the_limit(tiny_model: Any) -> None:
 
 
 def test_nothing_new_is_wanted(tiny_model: Any) -> None:
-    assert run(tiny_model, max_new_tokens=0) == [Step(finish_reason="length")]
+    assert run(tiny_model, max_new_tokens=0) == [DecoderOutput(finish_reason="length")]
+
+
+def test_one_search_at_a_time(tiny_model: Any) -> None:
+    """A second one waits, and leaves the queue when it is stopped."""
+    decoder = BeamDecoder(tiny_model)
+    first = decoder.decode(PROMPT, parsed(), never())
+    next(first)
+    stop = threading.Event()
+    stop.set()
+    assert list(decoder.decode(PROMPT, parsed(), stop)) == []
+    answer = answer_of(list(first))
+    assert answer_of(list(decoder.decode(PROMPT, parsed(), never()))) != []
+    assert len(answer) <= 16
+
+
+def test_each_step_leaves_the_model_to_others(tiny_model: Any) -> None:
+    """Whoever waits for the lock gets it long before the search ends."""
+    lock = FairLock()
+    stream = BeamDecoder(tiny_model, model_lock=lock).decode(
+        PROMPT, parsed(max_new_tokens=1500), never()
+    )
+    next(stream)
+    with lock:
+        pass
+    assert threads() == ["beam"]
+    stream.close()  # type: ignore[attr-defined]

@@ -1,10 +1,11 @@
-"""Models of which all or a part stays on disk, through the worker's own loading; mapped files."""
+"""Devices of a model: weights on disk, mapped files, memory, and full devices."""
 
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +14,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from bots.backends.transformers.bot import TransformersChatBot
-from bots.engine.device import page_out_files
+from bots.backends.transformers import TransformersChatBot
+from bots.engine.device import (
+    free_on,
+    has_weights_on_disk,
+    input_device,
+    is_out_of_memory,
+    page_out_files,
+    peak_memory,
+    weight_bytes,
+)
 from bots.events import Delta, Message, Replace
 from bots.settings import BotConfig, BotSettings
 from tests.golden_data import GOLDEN
@@ -67,7 +76,13 @@ def test_a_model_on_disk_answers_as_from_memory(name: str, share: int, tmp_path:
     limit = f"cpu={max(1, size * share // 100_000)}KB"
     with closing(loaded(name, limit, tmp_path)) as bot:
         where = {"cpu", "disk"} if share else {"disk"}
-        assert set((bot.info().device_map or {}).values()) == where
+        info = bot.info()
+        assert set((info.device_map or {}).values()) == where
+        assert info.engine == "sequential"
+        assert info.engine_reason
+        assert has_weights_on_disk(bot.model)
+        assert not has_weights_on_disk(whole.model)
+        assert weight_bytes(bot.model) < weight_bytes(whole.model)
         for beams in (1, 2):
             assert greedy(bot, name, beams) == greedy(whole, name, beams) != ()
 
@@ -98,3 +113,55 @@ def resident(file: Path) -> int:
     """Bytes of a mapped file that are in memory."""
     regions = Process().memory_maps()
     return sum(one.rss for one in regions if one.path == str(file))
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you …"), True),
+        (RuntimeError("shapes do not match"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_what_a_full_device_looks_like(error: Exception, full: bool) -> None:
+    assert is_out_of_memory(error) is full
+
+
+def test_a_cpu_that_is_asked_for_too_much_raises_such_an_error() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60)
+    assert is_out_of_memory(caught.value)
+
+
+class Embedded(nn.Module):  # type: ignore[misc]
+    """A model with an embedding and a head that shares its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(8, 4)
+        self.head = nn.Linear(4, 8, bias=False)
+        self.head.weight = self.embed.weight
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.embed
+
+
+def test_inputs_go_where_the_embedding_computes() -> None:
+    model = Embedded()
+    assert input_device(model) == torch.device("cpu")
+    model.embed.to("meta")
+    model.embed._hf_hook = SimpleNamespace(execution_device="cpu")
+    assert input_device(model) == torch.device("cpu")
+
+
+def test_shared_weights_count_once() -> None:
+    assert weight_bytes(Embedded()) == 8 * 4 * 4
+    assert weight_bytes(Embedded().to("meta")) == 0
+
+
+def test_memory_of_the_cpu() -> None:
+    cpu = torch.device("cpu")
+    assert free_on(cpu) > 0
+    peak = peak_memory(cpu)
+    assert peak is None or peak > 1 << 20

@@ -7,9 +7,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from bots.engine import causal
-from bots.engine.causal import Causal
-from bots.engine.rope import prefill_in_one
+from bots.engine.causal import CausalRun
+from bots.engine.rope import single_prefill_reason
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +28,14 @@ def growing() -> Any:
 
 
 def logits_of(model: Any, length: int) -> torch.Tensor:
-    """What the engine gets after a prompt of so many tokens."""
-    run = Causal(model, [one * 7 % 64 for one in range(length)], 0)
+    """Logits after a prompt of so many tokens, in chunks of 5 where it may be cut."""
+    run = CausalRun(model, [one * 7 % 64 for one in range(length)], 0, prefill_chunk=5)
     with torch.inference_mode():
-        run.prefill(threading.Event(), None)
-    return run.logits
+        *_, (_, logits) = run.prefill(threading.Event(), every_position=False)
+    return logits
 
 
-def test_frequencies_that_follow_the_length_are_those_of_the_whole_prompt(
-    growing: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(causal, "PREFILL_CHUNK", 5)
+def test_frequencies_that_follow_the_length_are_those_of_the_whole_prompt(growing: Any) -> None:
     ids = torch.tensor([[one * 7 % 64 for one in range(100)]])
     with torch.inference_mode():
         growing(ids[:, :3])  # transformers' own way back to the frequencies of a short text
@@ -55,12 +51,19 @@ def test_a_longer_request_leaves_nothing_behind(growing: Any) -> None:
 
 
 def test_which_prompts_are_not_cut(tiny_model: Any, growing: Any) -> None:
-    assert not prefill_in_one(tiny_model)
-    assert prefill_in_one(growing)
+    assert single_prefill_reason(tiny_model) is None
+    assert "(dynamic)" in str(single_prefill_reason(growing))
     nested = {"full_attention": {"rope_type": "longrope"}, "other": {"rope_type": "default"}}
     config = growing.config
     kept, config.rope_parameters = config.rope_parameters, nested
     try:
-        assert prefill_in_one(growing)
+        assert "(longrope)" in str(single_prefill_reason(growing))
     finally:
         config.rope_parameters = kept
+
+
+def test_a_model_that_reads_its_prompt_in_both_directions(
+    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_model, "prefill_in_one", True, raising=False)
+    assert "both directions" in str(single_prefill_reason(tiny_model))

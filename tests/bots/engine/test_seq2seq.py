@@ -7,8 +7,10 @@ import pytest
 import torch
 from transformers import T5ForConditionalGeneration
 
-from bots.backends.transformers.bot import TransformersSettings
-from bots.engine.sequential import Token, decode
+from bots.backends.transformers import TransformersSettings
+from bots.engine.decoder import DecoderOutput
+from bots.engine.seq2seq import Seq2SeqRun
+from bots.engine.sequential import SequentialDecoder
 from tests.golden_data import GOLDEN, Case, cases, tolerance
 
 ROWS = [(case, row) for case in cases("t5") for row in range(len(case.ids))]
@@ -25,10 +27,10 @@ def prompt_of(case: Case, row: int = 0) -> list[int]:
     return ids
 
 
-def run(model: Any, case: Case, row: int = 0, **settings: Any) -> list[Token]:
+def run(model: Any, case: Case, row: int = 0, **settings: Any) -> list[DecoderOutput]:
     fixed = {"temperature": 0, "max_new_tokens": 24}
     parsed = TransformersSettings.parse(fixed | settings)
-    return list(decode(model, prompt_of(case, row), parsed, threading.Event()))
+    return list(SequentialDecoder(model).decode(prompt_of(case, row), parsed, threading.Event()))
 
 
 def greedy_of(case: Case, row: int = 0) -> list[int]:
@@ -37,8 +39,8 @@ def greedy_of(case: Case, row: int = 0) -> list[int]:
     return case.greedy[row]
 
 
-def ids_of(tokens: list[Token]) -> list[int]:
-    return [token.token_id for token in tokens if token.token_id is not None]
+def ids_of(outputs: list[DecoderOutput]) -> list[int]:
+    return [token for output in outputs for token in output.token_ids]
 
 
 @pytest.mark.parametrize(("case", "row"), ROWS, ids=lambda one: getattr(one, "name", one))
@@ -95,7 +97,10 @@ def test_penalties_for_presence_look_at_the_answer_and_not_the_prompt(model: Any
 def test_a_stop_before_the_decoder_gives_nothing(model: Any) -> None:
     stop = threading.Event()
     stop.set()
-    assert list(decode(model, [5, 1], TransformersSettings(), stop)) == []
+    run = Seq2SeqRun(model, [5, 1], 4)
+    with torch.inference_mode():
+        assert list(run.prefill(stop, every_position=False)) == []
+    assert list(SequentialDecoder(model).decode([5, 1], TransformersSettings(), stop)) == []
 
 
 def test_an_end_is_not_part_of_the_answer(model: Any) -> None:

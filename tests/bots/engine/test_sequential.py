@@ -1,4 +1,4 @@
-"""The decode loop against transformers' own, on a tiny model."""
+"""Sequential decoding against transformers' `generate`, on a tiny model."""
 
 import threading
 from typing import Any
@@ -6,20 +6,23 @@ from typing import Any
 import pytest
 import torch
 
-from bots.backends.transformers.bot import TransformersSettings
-from bots.engine import causal
-from bots.engine.sequential import Token, decode
+from bots.backends.transformers import TransformersSettings
+from bots.engine.decoder import DecoderOutput
+from bots.engine.sequential import SequentialDecoder
 
 PROMPT = [5, 60, 7, 100, 31, 8, 9, 200]
 
 
-def run(model: Any, prompt: list[int] = PROMPT, **settings: Any) -> list[Token]:
+def run(
+    model: Any, prompt: list[int] = PROMPT, *, chunk: int = 256, **settings: Any
+) -> list[DecoderOutput]:
     parsed = TransformersSettings.parse({"temperature": 0, "max_new_tokens": 20} | settings)
-    return list(decode(model, prompt, parsed, threading.Event()))
+    decoder = SequentialDecoder(model, prefill_chunk=chunk)
+    return list(decoder.decode(prompt, parsed, threading.Event()))
 
 
-def ids_of(tokens: list[Token]) -> list[int]:
-    return [token.token_id for token in tokens if token.token_id is not None]
+def ids_of(outputs: list[DecoderOutput]) -> list[int]:
+    return [token for output in outputs for token in output.token_ids]
 
 
 def generated(model: Any, end: int | None = None, **options: Any) -> list[int]:
@@ -52,12 +55,8 @@ def test_greedy_tokens_are_those_of_generate(
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8, 100])
-def test_prefill_in_chunks_changes_nothing(
-    tiny_model: Any, monkeypatch: pytest.MonkeyPatch, chunk: int
-) -> None:
-    whole = ids_of(run(tiny_model))
-    monkeypatch.setattr(causal, "PREFILL_CHUNK", chunk)
-    assert ids_of(run(tiny_model)) == whole
+def test_prefill_in_chunks_changes_nothing(tiny_model: Any, chunk: int) -> None:
+    assert ids_of(run(tiny_model, chunk=chunk)) == ids_of(run(tiny_model))
 
 
 def test_a_seed_gives_the_same_answer_and_another_seed_another(tiny_model: Any) -> None:
@@ -104,17 +103,18 @@ def test_a_least_length_forbids_nothing_where_ends_are_ignored(tiny_model: Any) 
 def test_logits_that_are_no_numbers_can_be_replaced(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = causal._forward
+    forward = tiny_model.forward
 
-    def broken(*arguments: Any) -> Any:
-        logits = forward(*arguments)
-        logits[..., ::2] = torch.nan
-        logits[..., 7] = torch.inf
-        return logits
+    def broken(*arguments: Any, **inputs: Any) -> Any:
+        output = forward(*arguments, **inputs)
+        output.logits[..., ::2] = torch.nan
+        output.logits[..., 7] = torch.inf
+        return output
 
-    monkeypatch.setattr(causal, "_forward", broken)
+    monkeypatch.setattr(tiny_model, "forward", broken)
     settings = TransformersSettings(temperature=0.01, max_new_tokens=2)
-    tokens = list(decode(tiny_model, PROMPT, settings, threading.Event(), finite=True))
+    decoder = SequentialDecoder(tiny_model, finite=True)
+    tokens = list(decoder.decode(PROMPT, settings, threading.Event()))
     assert ids_of(tokens) == [7, 7]
 
 
@@ -125,7 +125,7 @@ def test_the_last_token_allowed_says_length(tiny_model: Any) -> None:
 
 def test_stop_ends_it_before_the_next_step(tiny_model: Any) -> None:
     stop = threading.Event()
-    stream = decode(tiny_model, PROMPT, TransformersSettings(), stop)
+    stream = SequentialDecoder(tiny_model).decode(PROMPT, TransformersSettings(), stop)
     next(stream)
     stop.set()
     assert list(stream) == []
@@ -134,28 +134,25 @@ def test_stop_ends_it_before_the_next_step(tiny_model: Any) -> None:
 def test_stop_is_seen_between_chunks_of_a_prompt(
     tiny_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(causal, "PREFILL_CHUNK", 2)
     stop, calls = threading.Event(), []
-    forward = causal._forward
+    forward = tiny_model.forward
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **inputs: Any) -> Any:
         calls.append(1)
         stop.set()
-        return forward(*arguments)
+        return forward(*arguments, **inputs)
 
-    monkeypatch.setattr(causal, "_forward", counted)
-    assert list(decode(tiny_model, PROMPT, TransformersSettings(), stop)) == []
+    monkeypatch.setattr(tiny_model, "forward", counted)
+    decoder = SequentialDecoder(tiny_model, prefill_chunk=2)
+    assert list(decoder.decode(PROMPT, TransformersSettings(), stop)) == []
     assert len(calls) == 1
 
 
-def test_log_probabilities_are_those_of_a_plain_forward_pass(
-    tiny_model: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(causal, "PREFILL_CHUNK", 3)
-    tokens = run(tiny_model, max_new_tokens=5, logprobs=2, prompt_logprobs=2)
+def test_log_probabilities_are_those_of_a_plain_forward_pass(tiny_model: Any) -> None:
+    tokens = run(tiny_model, chunk=3, max_new_tokens=5, logprobs=2, prompt_logprobs=2)
     scores = tokens[0].prompt_scored
     assert scores is not None
-    scores += [token.scored for token in tokens[1:] if token.scored]
+    scores += [token.scored for token in tokens if token.scored]
     ids = PROMPT + ids_of(tokens)
     with torch.inference_mode():
         wanted = tiny_model(torch.tensor([ids])).logits[0].log_softmax(-1)
@@ -166,6 +163,8 @@ def test_log_probabilities_are_those_of_a_plain_forward_pass(
 
 
 def test_nothing_new_is_wanted(tiny_model: Any) -> None:
-    assert run(tiny_model, max_new_tokens=0) == [Token(finish_reason="length")]
-    scored = run(tiny_model, max_new_tokens=0, prompt_logprobs=0)
-    assert [bool(token.prompt_scored) for token in scored] == [True, False]
+    assert run(tiny_model, max_new_tokens=0) == [DecoderOutput(finish_reason="length")]
+    [scored] = run(tiny_model, max_new_tokens=0, prompt_logprobs=0)
+    assert scored.finish_reason == "length"
+    assert scored.prompt_scored is not None
+    assert len(scored.prompt_scored) == len(PROMPT) - 1

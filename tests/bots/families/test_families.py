@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.events import Message, Role
 from bots.registry.known import MODEL_DICT
 from bots.registry.registry import choose_bot

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bots.backends.transformers.bot import TransformersChatBot
+from bots.backends.transformers import TransformersChatBot
 from bots.errors import InvalidRequest
 from bots.events import Delta, Done, Message, Step
 from bots.families import moss

@@ -1,4 +1,4 @@
-"""Linear layers in blocked order: the same products, and what must stay as it is."""
+"""Prepacked layers give the same products; layers that must stay are left alone."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from torch import nn
 from bots.checkpoints.adapter import put_on
 from bots.checkpoints.load import Checkpoint
 from bots.layers.half import HalfLinear, can_halve
-from bots.layers.prepacked import Half, JoinedLinear, PackedLinear, can_pack, pack
+from bots.layers.prepacked import FusedLinear, Half, PrepackedLinear, can_prepack, prepack
 from bots.layers.quantized import HalfEmbedding
 from tests.golden_data import GOLDEN, cases
 
-needs_onednn = pytest.mark.skipif(not can_pack(), reason="this build of PyTorch has no oneDNN")
+needs_onednn = pytest.mark.skipif(not can_prepack(), reason="this build of PyTorch has no oneDNN")
 
 
 @needs_onednn
@@ -24,14 +24,14 @@ def test_products_are_the_same(rows: tuple[int, int], bias: bool) -> None:
     model = nn.Sequential(nn.Linear(48, 96, bias=bias))
     given = torch.randn(*rows, 48)
     wanted = model(given)
-    assert pack(model) == 1
-    assert isinstance(model[0], PackedLinear)
+    assert prepack(model) == 1
+    assert isinstance(model[0], PrepackedLinear)
     with torch.inference_mode():
         assert torch.allclose(model(given), wanted, atol=1e-5)
 
 
-class Quantised(nn.Linear):  # type: ignore[misc]
-    """Somebody else's layer."""
+class Quantized(nn.Linear):  # type: ignore[misc]
+    """A layer of another library."""
 
 
 @needs_onednn
@@ -39,16 +39,16 @@ def test_what_is_not_plain_stays() -> None:
     hooked: Any = nn.Linear(4, 4)
     hooked._hf_hook = object()
     model = nn.ModuleList(
-        [nn.Linear(4, 4, dtype=torch.bfloat16), Quantised(4, 4), hooked, nn.Embedding(4, 4)]
+        [nn.Linear(4, 4, dtype=torch.bfloat16), Quantized(4, 4), hooked, nn.Embedding(4, 4)]
     )
-    assert pack(model) == 0
+    assert prepack(model) == 0
 
 
 @needs_onednn
 def test_a_tied_embedding_is_left_whole() -> None:
     model = nn.ModuleDict({"embed": nn.Embedding(8, 4), "head": nn.Linear(4, 8, bias=False)})
     model["head"].weight = model["embed"].weight
-    assert pack(model) == 1
+    assert prepack(model) == 1
     assert model["embed"](torch.tensor([3])).shape == (1, 4)
 
 
@@ -73,17 +73,17 @@ def test_layers_of_one_input_are_one_product(bias: bool, monkeypatch: pytest.Mon
     one, other = torch.randn(1, 5, 12), torch.randn(1, 3, 12)
     wanted = [model(rows) for rows in (one, other)]
     parameters = sum(one.numel() for one in model.parameters())
-    assert pack(model) == 3
-    assert all(type(layer) is JoinedLinear for layer in (model.q_proj, model.k_proj, model.v_proj))
+    assert prepack(model) == 3
+    assert all(type(layer) is FusedLinear for layer in (model.q_proj, model.k_proj, model.v_proj))
     assert sum(one.numel() for one in model.parameters()) == parameters
     products: list[torch.Size] = []
-    forward = PackedLinear.forward
+    forward = PrepackedLinear.forward
 
-    def counted(layer: PackedLinear, rows: torch.Tensor) -> torch.Tensor:
+    def counted(layer: PrepackedLinear, rows: torch.Tensor) -> torch.Tensor:
         products.append(rows.shape)
         return forward(layer, rows)
 
-    monkeypatch.setattr(PackedLinear, "forward", counted)
+    monkeypatch.setattr(PrepackedLinear, "forward", counted)
     with torch.inference_mode():
         for rows, expected in zip((one, other, one), (*wanted, wanted[0]), strict=True):
             assert torch.allclose(model(rows), expected, atol=1e-5)
@@ -97,17 +97,17 @@ def test_layers_of_one_input_are_one_product(bias: bool, monkeypatch: pytest.Mon
 def test_an_encoder_decoder_has_no_siblings() -> None:
     """The queries of its attention to the encoder have another input than the keys."""
     model = Attention(bias=True)
-    assert pack(model, join=False) == 3
-    assert type(model.q_proj) is PackedLinear
+    assert prepack(model, fuse=False) == 3
+    assert type(model.q_proj) is PrepackedLinear
 
 
 @needs_onednn
-def test_layers_that_differ_are_not_joined() -> None:
+def test_layers_that_differ_are_not_fused() -> None:
     model = Attention(bias=True, odd=True)
     rows = torch.randn(2, 12)
     wanted = model(rows)
-    assert pack(model) == 3
-    assert type(model.q_proj) is PackedLinear
+    assert prepack(model) == 3
+    assert type(model.q_proj) is PrepackedLinear
     with torch.inference_mode():
         assert torch.allclose(model(rows), wanted, atol=1e-5)
 
@@ -129,7 +129,7 @@ def test_a_model_of_bfloat16_computes_in_float32_and_loses_nothing(name: str) ->
     for half in (Half.LOSSLESS, None):
         one = checkpoint.load(dtype=torch.bfloat16, device_map={"": "cpu"})
         if half:
-            assert pack(one, join=name != "t5", half=half)
+            assert prepack(one, fuse=name != "t5", half=half)
             assert any(isinstance(layer, HalfLinear) for layer in one.modules())
         else:
             one.float()
@@ -147,9 +147,9 @@ def test_what_float16_does_not_hold_stays_unless_it_is_to_be_rounded(half: Half)
         | {"embed": nn.Embedding(4, 8, dtype=torch.bfloat16), "norm": nn.LayerNorm(8).bfloat16()}
     )
     embedded = model["embed"](torch.arange(4)).float()
-    assert pack(model, half=half) == 2
+    assert prepack(model, half=half) == 2
     assert type(model["held"]) is HalfLinear
-    assert type(model["not"]) is (HalfLinear if half == Half.ROUNDED else PackedLinear)
+    assert type(model["not"]) is (HalfLinear if half == Half.ROUNDED else PrepackedLinear)
     assert type(model["embed"]) is HalfEmbedding
     assert model["norm"].weight.dtype == torch.float32
     found = model["embed"](torch.arange(4))
@@ -166,7 +166,7 @@ def test_an_adapter_on_a_base_of_half_precision(merge: bool) -> None:
         base = Checkpoint(GOLDEN / "llama").load(dtype=torch.bfloat16, device_map={"": "cpu"})
         model = put_on(base, GOLDEN / "chinese_vicuna_lora", merge=merge)
         if half:
-            assert pack(model, half=half)
+            assert prepack(model, half=half)
             assert any(isinstance(layer, HalfLinear) for layer in model.modules())
         else:
             model.float()

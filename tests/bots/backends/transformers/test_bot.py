@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from bots.backends.transformers.bot import TransformersSettings
+from bots.backends.transformers import TransformersSettings
 from bots.chatbot import ChatBot
 from bots.errors import ConfigError, ContextLengthExceeded, InvalidRequest, LoadError, OutOfMemory
 from bots.events import Delta, Done, Message, PromptScored, Start
@@ -122,6 +122,7 @@ def test_info_names_what_runs(bot: AutoBot) -> None:
     assert info.dtype == "float32"
     assert info.context_length == 2048
     assert info.device_map == {"": "cpu"}
+    assert (info.engine, info.engine_reason) == ("continuous_batching", None)
 
 
 def test_memory_counts_weights_and_what_is_kept_of_requests(bot: AutoBot) -> None:
@@ -287,7 +288,7 @@ def test_a_full_device_fails_one_request_only(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("bots.engine.ragged_batch.Packed.forward", full)
+        patched.setattr("bots.engine.ragged_batch.RaggedBatchRunner.forward", full)
         with pytest.raises(OutOfMemory, match="not enough memory"):
             answer(bot, "x")
     assert answer(bot, "the fox")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from bots.backends.transformers.bot import TransformersChatBot, TransformersSettings
-from bots.engine.beam import beam
+from bots.backends.transformers import TransformersChatBot, TransformersSettings
+from bots.engine.beam import BeamDecoder
+from bots.engine.scheduler import Scheduler
 from bots.errors import ContextLengthExceeded, InvalidRequest, OutOfMemory, Unsupported
 from bots.events import Delta, Done, Event, Message, Replace, Step
 from bots.families.auto import AutoBot
@@ -55,7 +56,8 @@ def applied(events: Sequence[Event]) -> tuple[str, str, tuple[int, ...]]:
 def test_beams_stream_and_end_with_the_best(bot: TaggedBot) -> None:
     prepared = bot.prepare(ask("the fox"), bot.Settings.parse(BEAMS))
     events = list(bot.run(prepared))
-    steps = list(beam(bot.model, prepared.inputs.token_ids or [], prepared.settings, never()))
+    prompt = prepared.inputs.token_ids or []
+    steps = list(BeamDecoder(bot.model).decode(prompt, prepared.settings, never()))
     best: tuple[int, ...] = ()
     for step in steps:
         best = step.token_ids if step.whole else best + step.token_ids
@@ -151,8 +153,9 @@ def test_beams_and_others_go_on_beside_each_other(bot: TaggedBot) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert bot._engine is not None
-    assert bot._engine.running == 1
+    assert bot.decoders is not None
+    assert isinstance(bot.decoders.single, Scheduler)
+    assert bot.decoders.single.active == 1
     assert found == {0: alone, 1: alone}
     other.close()  # type: ignore[attr-defined]
 
@@ -233,3 +236,10 @@ def test_an_encoder_decoder_does_not_score_its_prompt(t5: T5Bot) -> None:
     with pytest.raises(Unsupported) as caught:
         t5.prepare_text("hello", t5.Settings(prompt_logprobs=1))
     assert caught.value.param == "prompt_logprobs"
+
+
+def test_a_model_that_cannot_be_batched_says_why(t5: T5Bot) -> None:
+    info = t5.info()
+    assert info.engine == "sequential"
+    assert info.engine_reason == "It is an encoder-decoder model."
+    assert t5.max_running == 1

@@ -14,7 +14,7 @@ from bots.checkpoints.load import Checkpoint
 from bots.checkpoints.quantized.libraries import LIBRARIES
 from bots.engine.device import weight_bytes
 from bots.errors import LoadError
-from bots.layers.prepacked import pack
+from bots.layers.prepacked import prepack
 from tests.golden_data import GOLDEN
 
 CPU: dict[str, Any] = {"dtype": torch.float32, "device_map": {"": "cpu"}}
@@ -58,7 +58,7 @@ def test_numbers_are_near_in_less_memory(way: str, folder: Path) -> None:
     assert float((found - wanted).abs().max() / wanted.abs().max()) < SHARE[way]
     assert not torch.equal(found, wanted)
     assert weight_bytes(model) < weight_bytes(plain) / 2
-    assert pack(model) == (1 if pack(plain) else 0)  # the head
+    assert prepack(model) == (1 if prepack(plain) else 0)  # the head
     assert torch.allclose(logits(model), found, atol=1e-6)  # the head sums in another order
 
 
