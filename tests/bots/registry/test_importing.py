@@ -1,10 +1,10 @@
 """Classes from modules and files, and what is reported where there is none."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
+import bots.families
 from bots.errors import ConfigError
 from bots.registry.importing import load_class, load_object
 from bots.registry.known import MODEL_DICT
@@ -43,14 +43,13 @@ def test_a_class_from_a_file(own_file: Path) -> None:
     assert load_class(f"{own_file}:Parrot").__name__ == "Parrot"
 
 
-def test_a_missing_library_of_chatzoo_names_the_extra_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_missing_library_of_a_family_names_the_extra_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "bots.families.belle", None)
-    monkeypatch.delitem(sys.modules, "bots.families.belle")
-    monkeypatch.setitem(sys.modules, "bots.backends.transformers.bot", None)
+    (tmp_path / "needing_more.py").write_text("import not_installed_anywhere\n")
+    monkeypatch.setattr(bots.families, "__path__", [*bots.families.__path__, str(tmp_path)])
     with pytest.raises(ConfigError, match=r"pip install 'chatzoo\[transformers\]'"):
-        load_class("bots.families.belle:BelleBot")
+        load_class("bots.families.needing_more:Any")
 
 
 def test_an_object_that_is_no_class() -> None:
