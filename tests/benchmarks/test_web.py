@@ -48,7 +48,7 @@ def test_the_prompt_is_as_long_as_it_is_to_be_and_repeats_nothing() -> None:
 @pytest.mark.browser
 def test_a_small_run() -> None:
     built_page()
-    seen = watch_page(panes=2, tokens=60, runs=1)
+    seen = watch_page(panes=1, tokens=40, runs=1)
     [run] = seen.runs
     for memory in (seen.start, run.memory):
         assert min(memory.objects, memory.document, memory.code) > 0.5
