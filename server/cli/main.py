@@ -22,13 +22,14 @@ from bots.registry.registry import choose_bot
 from server.cli import listing, quantize_report
 from server.cli.chat import chat
 from server.cli.compare import compare
+from server.cli.options import takes_options_of
 from server.cli.settings import parse_settings
 from server.http import logs
 from server.hub.console import HubConsole
 from server.hub.run import up as run_hub
 from server.hub.zoo import load_zoo
 from server.worker.app import create_app
-from server.worker.config import load_config
+from server.worker.config import WorkerConfig, load_config
 from server.worker.process import LoadProgress
 from server.worker.process import serve as run_worker
 from server.worker.schema import ProgressBody
@@ -63,135 +64,24 @@ def chatzoo(
     """Compare chat models side by side on your own machine."""
 
 
-MODEL, NET, LIMITS, OTHER = "Model", "Address and access", "Limits", "Process"
-
-
-def flag(text: str, panel: str) -> typer.models.OptionInfo:
-    """A flag whose default is the config's, so that "not given" can be told from "given"."""
-    info: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel=panel)
-    return info
-
-
 @app.command()
+@takes_options_of(WorkerConfig)
 def serve(
-    pretrained_path: Annotated[
-        str | None,
-        flag(
-            "The model: a folder, a GGUF file, a hub id, builtin:smollm2, builtin:smollm2-gguf,"
-            " or the URL of an OpenAI-compatible endpoint.",
-            MODEL,
-        ),
-    ] = None,
-    type: Annotated[
-        str | None, flag("Model family; `chatzoo list` shows them. `echo` needs no model.", MODEL)
-    ] = None,
-    bot: Annotated[
-        str | None, flag("A class of your own: path/to/file.py:Class or module:Class.", MODEL)
-    ] = None,
-    tokenizer_path: Annotated[
-        str | None, flag("Tokenizer folder or id, when it is not beside the model.", MODEL)
-    ] = None,
-    base_model: Annotated[
-        str | None,
-        flag("The base of the LoRA adapter at --pretrained-path: a folder or a hub id.", MODEL),
-    ] = None,
-    merge_adapter: Annotated[
-        bool | None,
-        flag("Add the adapter to the base's weights once, not at each step. [default: no]", MODEL),
-    ] = None,
-    devices: Annotated[
-        str | None,
-        flag("auto, cpu, or the GPUs to use, such as 0 or 0,1. [default: auto]", MODEL),
-    ] = None,
-    dtype: Annotated[
-        str | None, flag("auto, float32, bfloat16 or float16. [default: auto]", MODEL)
-    ] = None,
-    quantization: Annotated[
-        str | None,
-        flag(
-            "auto: as the checkpoint is, or gptq; none: full size; made on load: int8, bnb-8bit,"
-            " bnb-4bit, torchao-int8.",
-            MODEL,
-        ),
-    ] = None,
-    max_memory: Annotated[
-        str | None,
-        flag("What the model may fill, such as 0=20GiB,cpu=64GiB. [default: all]", MODEL),
-    ] = None,
-    offload_folder: Annotated[
-        str | None, flag("Where weights go that fit nowhere else. [default: the cache]", MODEL)
-    ] = None,
-    kv_memory: Annotated[
-        str | None,
-        flag("For keys and values of requests, such as 4GiB. [default: a quarter free]", MODEL),
-    ] = None,
-    revision: Annotated[str | None, flag("Branch, tag or commit on the hub.", MODEL)] = None,
-    trust_remote_code: Annotated[
-        bool | None,
-        flag("Run Python code that comes with the model. [default: no]", MODEL),
-    ] = None,
-    threads: Annotated[
-        int | None, flag("CPU threads to compute with. [default: the library's choice]", MODEL)
-    ] = None,
-    name: Annotated[str | None, flag("The name people see.", NET)] = None,
-    host: Annotated[
-        str | None, flag("Address to listen on. [default: 127.0.0.1, this machine only]", NET)
-    ] = None,
-    port: Annotated[int | None, flag("Port; 0 takes a free one. [default: 8081]", NET)] = None,
-    api_key: Annotated[
-        str | None,
-        flag("Key that callers must give. Better in CHATZOO_API_KEY: flags are visible.", NET),
-    ] = None,
-    allow_origin: Annotated[
-        list[str] | None,
-        flag("Web origin whose pages may call; repeat it. [default: the hub's page]", NET),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        flag("Name of this machine that callers may use, besides addresses; repeat it.", NET),
-    ] = None,
-    max_running: Annotated[
-        int | None, flag("Requests answered at once. [default: what the model can]", LIMITS)
-    ] = None,
-    max_queue: Annotated[
-        int | None, flag("Requests that may wait; more get 429. [default: 64]", LIMITS)
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None, flag("Longest answer a request may ask for. [default: 4096]", LIMITS)
-    ] = None,
-    max_messages: Annotated[
-        int | None, flag("Most messages in a request. [default: 512]", LIMITS)
-    ] = None,
-    max_body_bytes: Annotated[
-        int | None, flag("Largest body; more gets 413. [default: 4194304]", LIMITS)
-    ] = None,
-    max_conversations: Annotated[
-        int | None, flag("Conversations remembered for `uid` callers. [default: 1000]", LIMITS)
-    ] = None,
-    conversation_ttl: Annotated[
-        float | None, flag("Seconds such a conversation is kept. [default: 3600]", LIMITS)
-    ] = None,
-    request_timeout: Annotated[
-        float | None, flag("Seconds until an answer is cut off. [default: 600]", LIMITS)
-    ] = None,
-    drain_timeout: Annotated[
-        float | None, flag("Seconds that answers may finish after SIGTERM. [default: 30]", LIMITS)
-    ] = None,
+    *,
     config: Annotated[
-        Path | None, flag("YAML file with these options; flags and environment win.", OTHER)
+        Path | None,
+        typer.Option(
+            help="YAML file with these options; flags and environment win.",
+            rich_help_panel="Process",
+        ),
     ] = None,
-    log_level: Annotated[
-        str | None, flag("debug, info, warning or error. [default: info]", OTHER)
-    ] = None,
-    log_format: Annotated[str | None, flag("auto, console or json. [default: auto]", OTHER)] = None,
-    exit_on_stdin_eof: Annotated[bool | None, typer.Option(hidden=True)] = None,
+    **flags: object,
 ) -> None:
     """Serve one model over HTTP.
 
     Every flag can be given as an environment variable (CHATZOO_MAX_QUEUE for --max-queue) or in
     the --config file; a flag wins over the environment, the environment over the file.
     """
-    flags = {key: value for key, value in locals().items() if key != "config"}
     run_worker(load_config(flags, config))
 
 

@@ -13,44 +13,24 @@ A worker takes its own flags (dashes or underscores), `config` (a file with more
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from bots.errors import ConfigError
+from bots.options import Option, options_of
 from bots.registry.registry import check_path, find_bot
 from server.http.address import http_url, origins_of, reachable
 from server.hub.schema import plain_name
-from server.worker.config import ENV_PREFIX, WorkerConfig, explain, read_options
+from server.worker.config import WorkerConfig, explain, parse_config, read_options
 
 HUB_PORT = 8080
 FIRST_WORKER_PORT = 8081
-TOLD_OTHERWISE = {
-    "host",
-    "port",
-    "name",
-    "threads",
-    "allow_origin",
-    "allow_host",
-    "api_key",
-    "drain_timeout",
-}
-CHOOSES_A_MODEL = {
-    ENV_PREFIX + name
-    for name in (
-        "PRETRAINED_PATH",
-        "TYPE",
-        "BOT",
-        "TOKENIZER_PATH",
-        "BASE_MODEL",
-        "REVISION",
-        "NAME",
-    )
-}
-"""Variables that would win over what a worker's entry leaves out; the hub keeps its own of them."""
+HUB_DECIDES = {"host", "port", "drain_timeout", "allow_origin", "allow_host"}
+"""Options that a worker gets as flags even where its entry does not have them."""
 
 
 class ZooFile(BaseModel):
@@ -97,30 +77,29 @@ class ZooWorker:
 
     def arguments(self) -> list[str]:
         """The command line after `python -m server`. Never a secret: every user can read it."""
-        options = self.options
-        found = ["--host", options.host, "--port", str(options.port), "--name", self.name]
-        found += ["--threads", str(self.threads), "--exit-on-stdin-eof"]
-        found += ["--drain-timeout", str(options.drain_timeout)]
-        for origin in options.allow_origin:
-            found += ["--allow-origin", origin]
-        for host in options.allow_host:
-            found += ["--allow-host", host]
-        for name in sorted(self.given - TOLD_OTHERWISE):
-            value, flag = getattr(options, name), "--" + name.replace("_", "-")
-            if isinstance(value, bool):
-                found.append(flag if value else flag.replace("--", "--no-", 1))
-            elif value is not None:
-                found += [flag, str(value)]
+        # Always given: the hub decides these, or must know them, whatever its environment holds.
+        values = {name: getattr(self.options, name) for name in self.given | HUB_DECIDES}
+        values |= {"name": self.name, "threads": self.threads, "exit_on_stdin_eof": True}
+        found: list[str] = []
+        for option in options_of(type(self.options)):
+            found += _flags(option, values.get(option.name))
         return found
 
     def environment(self) -> dict[str, str]:
-        """The environment of the worker's process: the hub's, less what chooses models."""
+        """The environment of the worker's process.
+
+        It is the hub's, without the variables that would choose a model for a worker whose entry
+        leaves them out. `env` of the entry comes last; secrets are added, as flags are visible.
+        """
+        options = options_of(type(self.options))
+        left_out = {option.variable for option in options if option.selects_model}
         found = {"CHATZOO_LOG_FORMAT": "console"}
-        found |= {name: text for name, text in os.environ.items() if name not in CHOOSES_A_MODEL}
+        found |= {name: text for name, text in os.environ.items() if name not in left_out}
         found |= {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
         found |= self.env
-        if self.options.api_key is not None:
-            found["CHATZOO_API_KEY"] = self.options.api_key.get_secret_value()
+        for option in options:
+            if isinstance(secret := getattr(self.options, option.name), SecretStr):
+                found[option.variable] = secret.get_secret_value()
         return found
 
 
@@ -187,6 +166,16 @@ def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
             yield ZooWorker(_name(options), options, given, options.threads, env)
 
 
+def _flags(option: Option, value: object) -> list[str]:
+    """A value as flags: none for None and for secrets, several for a list."""
+    if value is None or isinstance(value, SecretStr):
+        return []
+    if isinstance(value, bool):
+        return [option.flag if value else option.flag.replace("--", "--no-", 1)]
+    values = value if isinstance(value, list) else [value]
+    return [word for one in values for word in (option.flag, str(one))]
+
+
 @contextmanager
 def _told_where(path: Path, number: int) -> Iterator[None]:
     """Put the worker's place in the file in front of a ConfigError's sentence."""
@@ -206,22 +195,20 @@ def _merged(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     for name in _HubOptions.model_fields:
         entry.pop(name, None)
     merged = read_options(ours.config) | entry
-    if "exit_on_stdin_eof" in merged:
-        raise ConfigError("The option 'exit-on-stdin-eof' is the hub's own.")
+    for option in options_of(WorkerConfig):
+        if option.hub_only and option.name in merged:
+            raise ConfigError(f"Only the hub gives the option {option.flag[2:]!r}.")
     if not any(merged.get(name) for name in ("pretrained_path", "type", "bot")):
         raise ConfigError("Which model? Give pretrained-path, type or bot.")
     return merged, ours.env
 
 
 def _options(values: dict[str, Any], origins: list[str]) -> WorkerConfig:
-    try:
-        options = WorkerConfig.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(explain(error)) from None
+    options = parse_config(values, WorkerConfig)
     if options.port == 0:
         raise ConfigError("Option 'port': the hub must know it, so it cannot be 0.")
     more = options.allow_origin if "allow_origin" in values else []
-    return options.model_copy(update={"allow_origin": list(dict.fromkeys([*origins, *more]))})
+    return replace(options, allow_origin=list(dict.fromkeys([*origins, *more])))
 
 
 def _check_model(options: WorkerConfig) -> None:

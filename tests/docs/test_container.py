@@ -105,7 +105,7 @@ def test_what_an_image_must_not_hold_is_ignored(secret_or_heavy: str) -> None:
 
 
 def test_compose_waits_longer_than_a_worker_drains() -> None:
-    drains = WorkerConfig.model_fields["drain_timeout"].default + MARGIN
+    drains = WorkerConfig().drain_timeout + MARGIN
     assert int(SERVICE["stop_grace_period"].removesuffix("s")) > drains
 
 

@@ -162,7 +162,7 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
             "'b' and 'a' have the same port, 9.",
         ),
         ("workers: [{type: echo}, {type: echo}]", "two workers have the name 'echo'."),
-        ("workers: [{type: echo, exit-on-stdin-eof: true}]", "is the hub's own"),
+        ("workers: [{type: echo, exit-on-stdin-eof: true}]", "Only the hub gives the option"),
         ('workers: [{type: echo, name: "a\\0b"}]', "worker 1: Option 'name'"),
         ('workers: [{type: echo, name: "a\\eb"}]', "worker 1: Option 'name'"),
         ('workers: [{pretrained-path: "a\\nb"}]', "worker 1: Option 'name'"),

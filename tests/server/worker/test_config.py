@@ -6,7 +6,7 @@ import pytest
 
 from bots.errors import ConfigError
 from server.http.address import is_loopback
-from server.worker.config import WorkerConfig, load_config
+from server.worker.config import load_config, parse_config
 
 
 def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
     ],
 )
 def test_the_name_that_people_see(options: dict[str, str], name: str) -> None:
-    assert WorkerConfig.model_validate(options).display_name == name
+    assert parse_config(options).display_name == name
 
 
 @pytest.mark.parametrize(
