@@ -75,7 +75,7 @@ class Option:
 
 
 def options_of(config: type[Any]) -> list[Option]:
-    """The options of a pydantic dataclass: by panel, then those marked `first`, then as declared."""
+    """The options of a pydantic dataclass, by panel, `first` ones first, then as declared."""
     fields = cast("dict[str, FieldInfo]", config.__pydantic_fields__)
     panels = get_args(Panel)
     found = [

@@ -1,5 +1,7 @@
 """How options are declared, spelled and ordered."""
 
+from typing import Any
+
 import pytest
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
@@ -37,3 +39,9 @@ def test_every_option_of_a_bot_has_a_help_text() -> None:
     for one in options_of(BotConfig):
         assert one.help
         assert not one.help.endswith(".")
+
+
+@pytest.mark.parametrize("wrong", [{"devices": "gpu"}, {"dtype": "int3"}, {"dvices": "cpu"}])
+def test_the_config_of_a_bot_is_checked_when_it_is_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        BotConfig("model", **wrong)
