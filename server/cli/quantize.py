@@ -44,11 +44,11 @@ def quantize(
 ) -> None:
     r"""Quantize a model, and compare the result with the original.
 
-    GPTQ takes minutes to hours and needs GPTQModel: pip install 'chatzoo\[gptq]'. An interrupted run
-    is resumed when the same command is given again, for LLaMA and Qwen3-MoE in a folder of their
-    own; GPTQModel keeps no unfinished work of other models, nor of files in the hub's cache. bnb
-    (LLM.int8(), NF4: pip install 'chatzoo\[bnb]') and torchao (pip install 'chatzoo\[torchao]') take
-    seconds, and their library must be installed to load the result.
+    GPTQ takes minutes to hours and needs GPTQModel: pip install 'chatzoo\[gptq]'. An interrupted
+    run is resumed when the same command is given again, for LLaMA and Qwen3-MoE in a folder of
+    their own; GPTQModel keeps no unfinished work of other models, nor of files in the hub's cache.
+    bnb (LLM.int8(), NF4: pip install 'chatzoo\[bnb]') and torchao (pip install
+    'chatzoo\[torchao]') take seconds, and their library must be installed to load the result.
     """
     with show_progress("quantising") as progress:
         made = tasks.quantize(
