@@ -16,7 +16,7 @@ def show_progress(work: str) -> Iterator[Progress]:
     """A progress callback that draws a bar, or prints lines that begin with `work`.
 
     Ctrl-C within ends the command with exit code 130 and the text of the KeyboardInterrupt, if it
-    has one: quantization says there whether it can be resumed.
+    has one: of quantization it is how to resume.
     """
     show = LoadProgress(work)
     try:

@@ -7,11 +7,8 @@ from typing import Any, Literal
 
 from server.http.address import same_worker, seen_from
 from server.http.errors import ApiError
-from server.hub.schema import Health, NewWorker, WorkerEntry
+from server.hub.schema import MAX_WORKERS, Health, NewWorker, WorkerEntry
 from server.hub.zoo_worker import ZooWorker
-
-MAX_WORKERS = 64
-"""Each is polled for its health; a page that registers without end must not fill the memory."""
 
 
 @dataclass(slots=True, eq=False)

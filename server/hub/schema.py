@@ -8,6 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from server.http.address import worker_key, worker_url
 from server.worker.schema import ProgressBody
 
+MAX_WORKERS = 64
+"""Most workers of a hub. Each is polled; registering without end must not fill the memory."""
+
 State = Literal["starting", "loading", "ready", "draining", "failed", "down"]
 
 

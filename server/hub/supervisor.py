@@ -191,7 +191,7 @@ class Supervisor:
 
 
 def _task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """A task whose failure is logged at once: nobody awaits its result before the hub stops."""
+    """A task whose failure is logged at once: its result is not awaited before the hub stops."""
 
     def log_failure(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):

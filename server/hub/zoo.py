@@ -24,13 +24,12 @@ from bots.errors import ConfigError
 from bots.options import options_of
 from bots.registry.registry import check_path, find_bot
 from server.http.address import origins_of
-from server.hub.schema import plain_name
+from server.hub.schema import MAX_WORKERS, plain_name
 from server.hub.zoo_worker import ZooWorker
 from server.worker.config import WorkerConfig, explain, parse_config, read_options
 
 HUB_PORT = 8080
 FIRST_WORKER_PORT = 8081
-MAX_WORKERS = 64
 
 
 class ZooFile(BaseModel):
@@ -166,7 +165,7 @@ def _parse(values: dict[str, Any], origins: list[str]) -> WorkerConfig:
     """The checked options; the hub's own origins are always allowed."""
     options = parse_config(values, WorkerConfig)
     if options.port == 0:
-        raise ConfigError("Option 'port': the hub must know it, so it cannot be 0.")
+        raise ConfigError("Option 'port': it cannot be 0, as the page needs a fixed address.")
     more = options.allow_origin if "allow_origin" in values else []
     return replace(options, allow_origin=list(dict.fromkeys([*origins, *more])))
 

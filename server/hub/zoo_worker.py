@@ -11,8 +11,8 @@ from server.http.address import http_url, reachable
 from server.worker.config import WorkerConfig
 
 HUB_DECIDES = {"host", "port", "drain_timeout", "allow_origin", "allow_host"}
-"""Options that a worker gets as flags even if its entry does not have them: the hub must know
-these, whatever the variables of its environment are, which workers inherit."""
+"""Options that a worker gets as flags even if its entry does not have them: flags win over the
+variables that it inherits, and the hub relies on these values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class WorkerConfig(BotConfig):
 
     @property
     def display_name(self) -> str:
-        """The name people see: the one given, else what the path or the type says."""
+        """The name that people see: `name`, else one made from the path, the type or the class."""
         if self.name:
             return self.name
         if "://" in self.pretrained_path:

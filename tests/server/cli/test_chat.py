@@ -56,7 +56,7 @@ def test_a_setting_that_is_not_there(open_worker: str) -> None:
         talk(open_worker, "hello", settings={"warmth": 1})
 
 
-def test_an_error_is_told_and_the_conversation_goes_on(open_worker: str) -> None:
+def test_an_error_is_printed_and_the_conversation_goes_on(open_worker: str) -> None:
     code, text = talk(open_worker, "one two three", "hi", settings={"fail_after": 2})
     assert code == 0
     assert text.startswith("one two\n")
@@ -71,7 +71,7 @@ def test_the_key(workers: tuple[str, str]) -> None:
     assert "API key" in text
 
 
-def test_nobody_there() -> None:
+def test_a_worker_that_does_not_run() -> None:
     code, text = talk("127.0.0.1:9", "hello")
     assert code == 1
     assert "cannot be reached" in text

@@ -1,4 +1,4 @@
-"""The command line itself: what it says, and with which exit code."""
+"""The command line itself: help, messages and exit codes."""
 
 import pytest
 
@@ -15,14 +15,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "command", ["serve", "up", "chat", "compare", "list", "convert", "apply-delta", "quantize"]
 )
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_a_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     assert f" {command} " in capsys.readouterr().out
     assert run(command, "--help") == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["up", "missing.yaml"], "There is no zoo file 'missing.yaml'."),
         (["chat", "ftp://worker"], "begins with http:// or https://"),
@@ -38,18 +38,18 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     ],
 )
 def test_a_mistake_is_one_sentence(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("Error: ")
-    assert said in captured.err
+    assert message in captured.err
     assert "lüssel" not in captured.err
     assert captured.err.count("\n") == 1
 
 
-def test_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_that_does_not_run_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("compare", "--worker", "127.0.0.1:9", "hi") == 1
     assert "cannot be reached" in capsys.readouterr().out
 

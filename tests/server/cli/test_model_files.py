@@ -10,12 +10,12 @@ from tests.server.cli.conftest import run
 
 
 def test_convert_and_apply_delta(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both say what they wrote and how to serve it; what cannot be is one sentence and code 2."""
+    """Both print what they wrote and how to serve it; a fault is one sentence and exit code 2."""
     moss, out, other = str(GOLDEN / "moss"), str(tmp_path / "native"), str(tmp_path / "other")
     assert run("convert", moss, "--out", out) == 0
     assert f"chatzoo serve --pretrained-path {out}" in capsys.readouterr().out
     llama = str(GOLDEN / "llama")
-    for arguments, said in (
+    for arguments, message in (
         (["convert", moss, "--out", out], "exists already"),
         (["convert", out, "--out", other], "native safetensors already"),
         (["convert", out, "--out", other, "--dtype", "int3"], "dtype: 'int3' is none of"),
@@ -23,16 +23,16 @@ def test_convert_and_apply_delta(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["apply-delta", "--base", out, "--delta", llama, "--out", other], "of one architecture"),
     ):
         assert run(*arguments) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert run("apply-delta", "--base", out, "--delta", out, "--out", other) == 0
-    said = capsys.readouterr().out
-    assert "MB of weights" in said
-    assert "--type" not in said
+    printed = capsys.readouterr().out
+    assert "MB of weights" in printed
+    assert "--type" not in printed
     plain, named = str(tmp_path / "plain"), str(tmp_path / "named")
     assert run("apply-delta", "--base", llama, "--delta", llama, "--out", plain) == 0
     assert f"chatzoo serve --pretrained-path {plain} --type FAMILY" in capsys.readouterr().out
-    told = ["--type", "educhat"]
-    assert run("apply-delta", "--base", llama, "--delta", llama, "--out", named, *told) == 0
+    family = ["--type", "educhat"]
+    assert run("apply-delta", "--base", llama, "--delta", llama, "--out", named, *family) == 0
     assert "--type" not in capsys.readouterr().out
     assert family_of(named) == "educhat"
 

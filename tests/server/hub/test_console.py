@@ -62,7 +62,7 @@ def test_elsewhere_only_what_matters_is_a_line() -> None:
     )
 
 
-def test_a_registered_worker_that_is_down_is_told() -> None:
+def test_a_registered_worker_that_is_down_is_a_line() -> None:
     hub, who = hub_console(terminal=False), member("Mine", "registered")
     become(hub, who, "down", error="No answer within 2 seconds.")
     assert text(hub) == "✗ Mine: No answer within 2 seconds.\n"

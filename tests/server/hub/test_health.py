@@ -44,7 +44,7 @@ def test_a_question_carries_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "told"),
+    ("response", "reason"),
     [
         (httpx.Response(302, headers={"Location": "http://elsewhere"}), "redirect"),
         (httpx.Response(200, text="<html>"), "not a ChatZoo worker"),
@@ -53,8 +53,8 @@ def test_a_question_carries_the_key() -> None:
         (httpx.Response(200, content=b" " * 10**6), "not a ChatZoo worker"),
     ],
 )
-def test_what_is_no_worker(response: httpx.Response, told: str) -> None:
-    assert told in asked(lambda _: response)
+def test_what_is_no_worker(response: httpx.Response, reason: str) -> None:
+    assert reason in asked(lambda _: response)
 
 
 def test_nothing_there() -> None:
@@ -77,7 +77,7 @@ def test_nothing_there() -> None:
         ("http://☃☃-.com", "TOPSECRET"),
     ],
 )
-def test_what_cannot_be_sent_is_told_without_the_key(url: str, key: str) -> None:
+def test_what_cannot_be_sent_is_named_without_the_key(url: str, key: str) -> None:
     async def main() -> str:
         mine = Member("id", "Mine", url, "registered", api_key=key)
         # The real transport: it is the one that looks at headers. Nothing is sent.
@@ -88,8 +88,8 @@ def test_what_cannot_be_sent_is_told_without_the_key(url: str, key: str) -> None
 
     with socket.create_server(("127.0.0.1", 0)) as there:
         url = url.replace("worker:1", f"127.0.0.1:{there.getsockname()[1]}")
-        told = asyncio.run(main())
-    assert told == "Its URL or API key cannot be sent."
+        reason = asyncio.run(main())
+    assert reason == "Its URL or API key cannot be sent."
 
 
 def polled(
@@ -147,7 +147,7 @@ def test_from_starting_to_ready() -> None:
     assert seen[1].progress is None
 
 
-def test_some_silence_is_forgiven_but_not_for_ever() -> None:
+def test_a_worker_is_down_after_three_misses_in_a_row() -> None:
     assert [h.state for h in polled([READY, None, None, READY, None, None, None], "zoo")] == [
         "ready",
         "down",
@@ -166,7 +166,7 @@ def test_some_silence_is_forgiven_but_not_for_ever() -> None:
         ([None, None, None, None, None], 0),
     ],
 )
-def test_a_worker_that_was_heard_and_is_silent_for_long_hangs(
+def test_a_worker_that_has_answered_and_is_silent_for_long_hangs(
     answers: list[httpx.Response | None], hangs: int
 ) -> None:
     found: list[None] = []
@@ -196,6 +196,6 @@ def test_a_registered_worker_that_was_never_there_is_down_at_once() -> None:
     assert (down.state, down.error) == ("down", "Cannot be reached: refused.")
 
 
-def test_a_model_that_failed_says_why() -> None:
+def test_the_reason_of_a_failed_model_is_shown() -> None:
     (failed,) = polled([FAILED], "zoo")
     assert (failed.state, failed.error) == ("failed", "No file.")

@@ -82,7 +82,7 @@ def test_headers_that_protect_the_page(page: TestClient, path: str) -> None:
     }
 
 
-def test_without_the_page_it_says_how_to_build_it(
+def test_without_the_page_there_is_a_hint_how_to_build_it(
     tmp_path: Path,
 ) -> None:
     with serve(tmp_path / "page") as client:

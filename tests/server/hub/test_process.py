@@ -89,7 +89,7 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_group() -> None:
 
     async def use(child: ChildProcess) -> None:
         async with asyncio.timeout(30):
-            while not lines:  # noqa: ASYNC110 (lines tell nobody that they came)
+            while not lines:  # noqa: ASYNC110 (there is no event to wait for)
                 await asyncio.sleep(0.01)
         await child.stop(grace=0.2)
         assert await child.wait() == -9

@@ -1,4 +1,4 @@
-"""The zoo file: what it may say, and what a worker is told of it."""
+"""The zoo file: what it may contain, and the options that workers get from it."""
 
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("wrokers: []", "There is no option 'wrokers'."),
         ("port: 0", "Option 'port'"),
@@ -145,10 +145,10 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
         ("workers: [{type: echo, config: missing.yaml}]", "worker 1: Cannot read 'missing.yaml'"),
     ],
 )
-def test_a_fault_is_one_sentence_that_says_where(tmp_path: Path, text: str, told: str) -> None:
+def test_a_fault_is_one_sentence_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, text)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert str(tmp_path / "zoo.yaml") in caught.value.message
 
 

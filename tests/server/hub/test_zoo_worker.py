@@ -63,7 +63,7 @@ def test_the_key_goes_through_the_environment(tmp_path: Path) -> None:
     assert "s3cret" not in repr(worker)
 
 
-def test_the_hubs_environment_does_not_choose_models(
+def test_variables_that_select_a_model_are_not_inherited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = ["TYPE", "BOT", "PRETRAINED_PATH", "TOKENIZER_PATH", "BASE_MODEL", "NAME", "REVISION"]
