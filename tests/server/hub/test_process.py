@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 
 from server.hub.process import MAX_LINE, ChildProcess, LineSplitter, start_child
-from tests.server.hub.conftest import runs
+from tests.server.hub.conftest import ROOT, runs
 from tests.support import eventually
 
 
@@ -60,15 +61,26 @@ def test_output_and_exit_code() -> None:
     assert sorted(lines) == ["Error: it broke", "été"]
 
 
-def test_its_input_ends_when_this_end_is_gone() -> None:
-    async def use(child: ChildProcess) -> None:
-        assert child._transport is not None
-        pipe = child._transport.get_pipe_transport(0)
-        assert pipe is not None
-        pipe.close()
-        assert await child.wait() == 7
+PARENT = """
+import asyncio, os, sys
+from server.hub.process import start_child
 
-    run("import sys; sys.stdin.read(); sys.exit(7)", use, [])
+async def main():
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    child = await start_child(command, os.environ, print)
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+
+
+def test_its_input_ends_when_the_parent_is_killed() -> None:
+    parent = subprocess.run(
+        [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, timeout=60
+    )
+    assert parent.returncode == -9
+    eventually(lambda: not runs(int(parent.stdout)), "the end of the child")
 
 
 async def ended(pid: int) -> None:
