@@ -13,17 +13,17 @@ from bots.options import Option, options_of
 
 
 def takes_options_of(config: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator for a command with `**flags`: it gets one flag for each option of `config`.
+    """A decorator that gives a command one flag for each option of `config`.
 
-    A flag that is not given is None, so that the environment and the file can fill it. The
-    command's own parameters come behind those flags.
+    The command receives them in its `**flags`. A flag that is not given is None, so that the
+    environment or the file can decide. The command's own parameters come after those flags.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         given = inspect.signature(command, eval_str=True).parameters.values()
         own = [one for one in given if one.kind is not inspect.Parameter.VAR_KEYWORD]
         flags = [_parameter(option) for option in options_of(config)]
-        # typer reads flags from a signature only, and an explicit one replaces the written one.
+        # typer reads the signature of a command, and this one takes the place of the written one.
         command.__signature__ = inspect.Signature([*flags, *own])  # type: ignore[attr-defined]
         return command
 
@@ -54,8 +54,8 @@ def flag_type(annotation: Any) -> Any:
     return annotation if annotation in (bool, int, float) else str
 
 
-def default_text(option: Option) -> str:
-    """The default in words, "" for none."""
+def describe_default(option: Option) -> str:
+    """The default of an option in words; "" for none."""
     if option.default_text:
         return option.default_text
     if isinstance(option.default, bool):
@@ -66,5 +66,5 @@ def default_text(option: Option) -> str:
 def help_text(option: Option) -> str:
     """The help of a flag in rich's markup: Markdown's code becomes bold, the default is dim."""
     text = re.sub(r"`([^`]+)`", r"[bold]\1[/]", escape(f"{option.help}."))
-    default = default_text(option)
+    default = describe_default(option)
     return f"{text} [dim]{escape(f'[default: {default}]')}[/]" if default else text

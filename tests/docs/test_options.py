@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from bots.options import Option, options_of
-from server.cli.options import default_text
+from server.cli.options import describe_default
 from server.worker.config import WorkerConfig
 from tests.docs.pages import ROOT
 
@@ -16,7 +16,7 @@ TABLE = re.compile(re.escape(HEAD) + r"(?:\|.*\n)+")
 
 def cell(option: Option) -> str:
     """The default of an option: a value as code, words as they are."""
-    words = default_text(option) or "none"
+    words = describe_default(option) or "none"
     is_text = isinstance(option.default, str) and not option.default_text and option.default
     return f"`{words}`" if is_text else words
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bots.options import option, options_of
 from server.cli.main import app
-from server.cli.options import default_text, flag_type, help_text, takes_options_of
+from server.cli.options import describe_default, flag_type, help_text, takes_options_of
 from server.hub.zoo import load_zoo
 from server.worker.config import WorkerConfig, load_config
 from tests.docs.test_options import table
@@ -61,8 +61,8 @@ def test_a_declared_option_is_in_the_help(monkeypatch: pytest.MonkeyPatch) -> No
     for one in options_of(WorkerConfig):
         assert (one.flag in shown) is not one.hub_only
         assert f"─ {one.panel} ─" in shown
-        if default_text(one) and not one.hub_only:
-            assert f"[default: {default_text(one)}]" in shown
+        if describe_default(one) and not one.hub_only:
+            assert f"[default: {describe_default(one)}]" in shown
 
 
 def test_a_declared_option_is_a_variable_and_a_key_of_a_file(tmp_path: Path) -> None:
