@@ -10,7 +10,7 @@ ZOO ?= configs/demo.yaml
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt web web-modules models bench bench-web clean
+.PHONY: help demo test lint types fmt web web-modules models options bench bench-web clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,6 +51,9 @@ webui/node_modules/.package-lock.json: webui/package-lock.json
 
 models: .venv/tools ## Compare all golden checkpoints; writes the table in docs/models.md
 	CHATZOO_WRITE_MODELS=1 $(BIN)/pytest -q tests/bots/test_golden.py
+
+options: .venv/tools ## Write the table of options in docs/protocol.md
+	CHATZOO_WRITE_OPTIONS=1 $(BIN)/pytest -q tests/docs/test_options.py
 
 # Another server to compare with: make bench VLLM=path/to/a/python/that/has/vllm
 bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); writes docs/benchmarks.md

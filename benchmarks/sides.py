@@ -16,7 +16,7 @@ from benchmarks.client import ask_all
 from bots.checkpoints import builtin
 from bots.events import Delta, Done
 from bots.families.auto import AutoBot
-from bots.settings import BotConfig
+from bots.settings import BotConfig, Dtype
 
 MODEL = "builtin:smollm2"
 
@@ -75,7 +75,7 @@ class Plain:
 class Ours:
     """The bot that a worker serves, without the worker."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: Dtype) -> None:
         self.bot = AutoBot(BotConfig(MODEL, dtype=dtype))
         self.bot.load()
 

@@ -11,7 +11,6 @@ import typer
 
 from server.cli.main import app
 from server.hub.zoo import load_zoo
-from server.worker.config import WorkerConfig
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose, read
 
 ENGLISH, CHINESE = read("README.md"), read("README.zh-CN.md")
@@ -152,12 +151,6 @@ def test_zoo_files_of_the_pages_are_read(tmp_path: Path, monkeypatch: pytest.Mon
         assert load_zoo(tmp_path / "zoo.yaml").workers
         read_ones += 1
     assert read_ones >= 2  # the README, in two languages
-
-
-def test_every_option_is_in_the_reference() -> None:
-    reference = read("docs/protocol.md")
-    for name in WorkerConfig.model_fields:
-        assert f"--{name.replace('_', '-')}`" in reference
 
 
 def test_every_dependency_has_its_reason() -> None:
