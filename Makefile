@@ -59,7 +59,7 @@ bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); write
 	$(BIN)/python -m benchmarks.streams --write
 	$(BIN)/python -m benchmarks.panes --write
 	$(BIN)/python -m benchmarks.idle --write
-	$(BIN)/python -m benchmarks.quantised $(if $(GPTQ),--gptq $(GPTQ)) --write
+	$(BIN)/python -m benchmarks.quantized $(if $(GPTQ),--gptq $(GPTQ)) --write
 
 bench-web: .venv/tools web ## Measure the page in Chromium (ten minutes); writes docs/benchmarks.md
 	scripts/chromium

@@ -154,7 +154,7 @@ def main() -> None:
     written = f"{facts}\n\n{table(head, rows)}"
     print(written)
     if options.write:
-        write_section("quantised", written)
+        write_section("quantized", written)
 
 
 if __name__ == "__main__":

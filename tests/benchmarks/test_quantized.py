@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.quantised import forms, judged_text, perplexity
+from benchmarks.quantized import forms, judged_text, perplexity
 from bots.commands.perplexity import WINDOW
 
 pytestmark = pytest.mark.model
