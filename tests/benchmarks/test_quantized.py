@@ -1,4 +1,4 @@
-"""The table of smaller weights: its forms, and how a worker's scores become a perplexity."""
+"""The benchmark of smaller weights: its forms, and perplexity from a worker's scores."""
 
 import math
 from pathlib import Path

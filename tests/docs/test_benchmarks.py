@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: its summary against the sections, and the marks that commands write between."""
+"""docs/benchmarks.md: figures of its summary, and marks between which commands write."""
 
 import re
 from pathlib import Path
@@ -30,9 +30,7 @@ def test_figures_of_the_summary_are_those_of_the_sections() -> None:
 def written_sections() -> list[str]:
     """The names of sections that the benchmarks write."""
     sources = [path.read_text("utf-8") for path in (ROOT / "benchmarks").glob("*.py")]
-    return sorted(
-        name for text in sources for name in re.findall(r'write_section\("(\w+)"', text)
-    )
+    return sorted(name for text in sources for name in re.findall(r'write_section\("(\w+)"', text))
 
 
 @pytest.mark.parametrize("name", written_sections())
