@@ -52,7 +52,7 @@ webui/node_modules/.package-lock.json: webui/package-lock.json
 models: .venv/tools ## Compare all golden checkpoints; writes the table in docs/models.md
 	CHATZOO_WRITE_MODELS=1 $(BIN)/pytest -q tests/bots/test_golden.py
 
-# Optional comparisons: VLLM=path/to/a/python/with/vllm, GPTQ=folder/of/the/gptq/form
+# Another server to compare with: make bench VLLM=path/to/a/python/that/has/vllm
 bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.decode --dtype float32 bfloat16 --write
 	$(BIN)/python -m benchmarks.serve $(if $(VLLM),--vllm-python $(VLLM)) --write

