@@ -6,7 +6,7 @@ import tomllib
 from datetime import date
 
 from server.worker.worker import package_version
-from tests.docs.pages import read
+from tests.docs.pages import ROOT, read
 
 PAGE = read("CHANGELOG.md")
 VERSION = tomllib.loads(read("pyproject.toml"))["project"]["version"]
@@ -54,6 +54,12 @@ def test_the_installed_version_is_the_one_in_pyproject() -> None:
 
 def test_the_openapi_document_has_the_version_of_pyproject() -> None:
     assert json.loads(read("webui/openapi.json"))["info"]["version"] == VERSION
+
+
+def test_the_code_does_not_repeat_the_version() -> None:
+    for folder in ("bots", "server"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert f'"{VERSION}"' not in path.read_text("utf-8"), path
 
 
 def test_kinds_of_change_are_the_four() -> None:

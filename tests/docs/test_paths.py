@@ -1,4 +1,4 @@
-"""Files, folders and modules that the pages name, against the tree."""
+"""Files, folders and modules that the pages name, compared with the tree."""
 
 import re
 from pathlib import Path
