@@ -1,6 +1,6 @@
-"""llama.cpp's own server on a network port, with the parameters that our bot gives it.
+"""llama.cpp's own server on a network port, with the parameters of our bot.
 
-`python -m benchmarks.llama_server PORT SLOTS`; ends when it is told to.
+`python -m benchmarks.llama_server PORT SLOTS`; ends at SIGTERM or SIGINT.
 """
 
 import signal
