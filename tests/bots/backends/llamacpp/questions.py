@@ -34,7 +34,7 @@ def ids_of(events: Iterator[Event]) -> list[int]:
 
 def ask(bot: LlamaCppChatBot, text: str = "Tell me about the sea.", **params: Any) -> str:
     """The answer to one question."""
-    return answer(bot.chat([Message("user", text)], Settings(**{"max_new_tokens": 24, **params})))
+    return answer(bot.chat([Message("user", text)], Settings(**{"max_new_tokens": 12, **params})))
 
 
 def soon_idle(bot: LlamaCppChatBot, seconds: float = 1) -> bool:
