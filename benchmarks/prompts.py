@@ -1,4 +1,4 @@
-"""The prompts of all benchmarks: each begins differently, so none is known from one before."""
+"""The prompts of all benchmarks. Each begins differently, so that no prefix cache has it."""
 
 _ABOUT = (
     "a lighthouse keeper who counts ships",
@@ -13,7 +13,7 @@ _ABOUT = (
 
 
 def question(number: int) -> str:
-    """A question whose answer is long, about 40 tokens."""
+    """A question of about 40 tokens, whose answer is long."""
     about = _ABOUT[number % len(_ABOUT)]
     return (
         f"Number {number * 7919 % 9973}: write a long story in ten chapters about {about}."
@@ -22,7 +22,7 @@ def question(number: int) -> str:
 
 
 def history(number: int) -> str:
-    """Text of more than 1,000 tokens."""
+    """A text of more than 1,000 tokens."""
     lines = (
         f"{number * 7919 % 9973}-{line}: {_ABOUT[line * 3 % len(_ABOUT)]}." for line in range(100)
     )

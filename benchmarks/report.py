@@ -1,4 +1,4 @@
-"""What the commands that write docs/benchmarks.md share: its sections, and words on the machine."""
+"""Sections of docs/benchmarks.md, tables, and the description of machine and load."""
 
 import os
 import platform
@@ -11,11 +11,11 @@ import psutil
 
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 QUIET = 0.5
-"""A load above this says that something else was running."""
+"""Load average above which other work was running."""
 
 
 def write_section(name: str, text: str, report: Path = REPORT) -> None:
-    """Put `text` between the marks of section `name`. Raises ValueError where it has no marks."""
+    """Put `text` between the marks of section `name`. Raises ValueError where there are none."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     head, found, rest = report.read_text("utf-8").partition(begin)
     _, closed, tail = rest.partition(end)
@@ -25,7 +25,7 @@ def write_section(name: str, text: str, report: Path = REPORT) -> None:
 
 
 def machine() -> str:
-    """Date, cores, memory and Python, as a beginning of a sentence."""
+    """Date, cores, memory and Python version, as the start of a sentence."""
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GB,"
@@ -34,16 +34,18 @@ def machine() -> str:
 
 
 class Watch:
-    """How much of the machine other work takes, from when this is made. Ended children count as
-    ours, so it is to be asked when those that were started have ended."""
+    """CPU use of other processes since this object was made.
+
+    Children count as ours only once they have ended, so call `words` after they have.
+    """
 
     def __init__(self) -> None:
         self._load = os.getloadavg()[0]
-        self._begun, self._others = time.monotonic(), _others()
+        self._start, self._others = time.monotonic(), _others()
 
     def words(self) -> str:
-        """Whether the machine was quiet."""
-        cores = max(_others() - self._others, 0) / (time.monotonic() - self._begun)
+        """A phrase on whether the machine was quiet, with load and cores that other work took."""
+        cores = max(_others() - self._others, 0) / (time.monotonic() - self._start)
         quiet = self._load <= QUIET and cores <= QUIET / 2
         return (
             f"{'a quiet machine' if quiet else '**not a quiet machine**'}: load {self._load:.1f}"
@@ -52,13 +54,13 @@ class Watch:
 
 
 def _others() -> float:
-    """Seconds of CPU that all but this process and its ended children took since the start."""
+    """CPU seconds since boot of all processes except this one and its ended children."""
     spent = psutil.cpu_times()
     busy = spent.user + spent.system + spent.nice + spent.irq + spent.softirq
     return float(busy - sum(os.times()[:4]))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Format a Markdown table."""
     lines = [list(head), ["---"] * len(head), *map(list, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,7 +1,7 @@
-"""What a caller gets over HTTP: our worker against other servers, in one run.
+"""Serving over HTTP: our worker compared with other servers, in one run.
 
-Each server is started in turn, alone, and asked the same prompts: so many at once, so many tokens
-each. A server that is not installed is skipped, and the table says so.
+Each server runs alone and answers the same prompts, `--at-once` at a time, `--tokens` each. Servers
+that are not installed are skipped and listed below the table.
 """
 
 import argparse
@@ -31,11 +31,11 @@ HEAD = (
 
 
 def measure(peer: Peer, options: argparse.Namespace) -> dict[int, Measured]:
-    """All figures of one server, by how many are asked at once."""
+    """Measure one server; returns its figures by the number of requests at once."""
     found: dict[int, Measured] = {}
     print(f"{peer.name}: starting …", flush=True)
     with started(peer, options.threads) as server:
-        server.run([question(9000)], 4)  # the first request is slower
+        server.run([question(9000)], 4)  # warm-up: the first request is slower
         number = 0
         for at_once in options.at_once:
             runs = []
@@ -53,7 +53,7 @@ def measure(peer: Peer, options: argparse.Namespace) -> dict[int, Measured]:
 
 
 def rows(peer: Peer, found: dict[int, Measured], ours: dict[int, Measured]) -> list[list[str]]:
-    """Lines of the table."""
+    """Format the rows of one server, with ratios to `ours` at the same number of requests."""
     lines = []
     for at_once, it in found.items():
         own = ours.get(at_once)
@@ -79,7 +79,7 @@ def rows(peer: Peer, found: dict[int, Measured], ours: dict[int, Measured]) -> l
 
 
 def compare(options: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
-    """The lines of the table, and what was not run and why."""
+    """Measure all servers; returns the rows, and a sentence for each server that did not run."""
     peers = all_peers(max(options.at_once), options.peers, options.vllm_python)
     ours: dict[int, Measured] = {}
     lines: list[list[str]] = []
@@ -103,13 +103,13 @@ def compare(options: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--at-once", type=int, nargs="+", default=[1, 4, 8, 16], help="numbers of requests at once"
     )
     parser.add_argument("--tokens", type=int, default=48, help="length of each answer")
-    parser.add_argument("--runs", type=int, default=3, help="medians of so many are shown")
+    parser.add_argument("--runs", type=int, default=3, help="runs; medians are shown")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
     parser.add_argument(
         "--peers", default=sys.executable, metavar="PYTHON",
@@ -117,22 +117,22 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--vllm-python", metavar="PYTHON", help="a Python with vLLM's CPU build")
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="servers whose names have one of these"
+        "--only", nargs="+", metavar="NAME", help="only servers whose name contains one of these"
     )
-    parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
-    parser.add_argument("--write", action="store_true", help="put it into docs/benchmarks.md")
+    parser.add_argument("--quick", action="store_true", help="one short run, as a check")
+    parser.add_argument("--write", action="store_true", help="update docs/benchmarks.md")
     options = parser.parse_args()
     if min(*options.at_once, options.runs, options.threads) < 1 or options.tokens < 2:
         parser.error("--at-once, --runs and --threads are at least 1, --tokens at least 2.")
     if options.write and options.only:
-        parser.error("--write puts all servers into the page; leave --only out.")
+        parser.error("--write needs all servers; leave --only out.")
     if options.quick:
         options.runs, options.tokens, options.at_once = 1, 8, [1, 4]
     return options
 
 
 def main() -> None:
-    """Measure, print, and with --write put the table into docs/benchmarks.md."""
+    """Measure and print; with --write also update docs/benchmarks.md."""
     options = parse()
     watch = Watch()
     lines, absent = compare(options)

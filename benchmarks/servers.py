@@ -1,4 +1,4 @@
-"""Starts the servers that `benchmarks.serve` compares, measures them and ends them."""
+"""Starting, measuring and ending the servers that `benchmarks.serve` compares."""
 
 import statistics
 import subprocess
@@ -15,12 +15,13 @@ from benchmarks.peers import Peer, surroundings
 from tests.support import answers, eventually, free_port
 
 START = 300
-"""Seconds that a server may take to start."""
+"""Time limit for the start of a server, in seconds."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run, or the medians of some: times in milliseconds, `memory` in MB."""
+    """Figures of one run, or medians of several: times in milliseconds, `memory` in MB, `rate` and
+    `stream_rate` in tokens per second, `cpu` in milliseconds a token."""
 
     rate: float
     stream_rate: float
@@ -33,26 +34,29 @@ class Measured:
 
     @classmethod
     def medians(cls, runs: list["Measured"]) -> "Measured":
-        """Each figure's median."""
+        """The median of each figure."""
         columns = zip(*map(astuple, runs), strict=True)
         return cls(*(statistics.median(column) for column in columns))
 
 
 def _percentile(values: list[float], percent: int) -> float:
-    """Of few values the p95 is the greatest."""
+    """The nearest-rank percentile, 0 of no values; for few values p95 is the largest."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else 0.0
 
 
 class Server:
-    """A running server and all processes that it started."""
+    """A running server with all its child processes."""
 
     def __init__(self, peer: Peer, process: subprocess.Popen[bytes], url: str) -> None:
         self.peer, self.url = peer, url
         self._process = psutil.Process(process.pid)
 
     def run(self, prompts: list[str], tokens: int) -> Measured:
-        """Ask all prompts at once. Raises RuntimeError where an answer fails or is too short."""
+        """Send all prompts at once and measure.
+
+        Raises RuntimeError where an answer fails or is too short.
+        """
         bodies = [self.peer.body(prompt, tokens) for prompt in prompts]
         before = self._cpu()
         streams = ask_all(f"{self.url}/v1/chat/completions", bodies)
@@ -63,12 +67,12 @@ class Server:
         return self._measured(streams, count, cpu)
 
     def _measured(self, streams: list[Stream], count: int, cpu: float) -> Measured:
-        begun = min(stream.sent for stream in streams)
+        start = min(stream.sent for stream in streams)
         ended = max(stream.arrived[-1] for stream in streams)
         firsts = [stream.first * 1000 for stream in streams]
         gaps = [gap * 1000 for stream in streams for gap in stream.gaps]
         return Measured(
-            rate=count / (ended - begun),
+            rate=count / (ended - start),
             stream_rate=statistics.median(stream.rate for stream in streams),
             first=statistics.median(firsts),
             first_p95=_percentile(firsts, 95),
@@ -87,9 +91,9 @@ class Server:
 
 @contextmanager
 def started(peer: Peer, threads: int) -> Iterator[Server]:
-    """The server on a free port; it and its children have ended when the block is left.
+    """Run `peer` on a free port; it and its children are ended on exit.
 
-    Raises RuntimeError with the end of its log where it does not start.
+    Raises RuntimeError with the last line of its log where it does not start.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -112,7 +116,7 @@ def started(peer: Peer, threads: int) -> Iterator[Server]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a server and its children; they are killed where they do not listen."""
+    """Terminate a server and its children; kill those that have not ended after 20 seconds."""
     if process.poll() is None:
         family = [psutil.Process(process.pid)]
         family += family[0].children(recursive=True)
@@ -126,4 +130,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _end_of(log: IO[bytes]) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][-300:] if lines else "it said nothing"
+    return lines[-1][-300:] if lines else "its log is empty"

@@ -1,4 +1,4 @@
-"""The sides that `benchmarks.decode` compares: each answers prompts of token ids, greedy, to the
+"""The sides that `benchmarks.decode` compares. Each decodes prompts of token ids greedily to the
 full number of tokens."""
 
 import statistics
@@ -16,14 +16,14 @@ from benchmarks.client import ask_all
 from bots.checkpoints import builtin
 from bots.events import Delta, Done
 from bots.families.auto import AutoBot
-from bots.settings import BotConfig
+from bots.settings import BotConfig, Dtype
 
 MODEL = "builtin:smollm2"
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One measurement: seconds to the (median) first token and to the end, and the answers."""
+    """One measurement: seconds to the median first token and to the end, and the answers' ids."""
 
     first: float
     seconds: float
@@ -33,12 +33,12 @@ class Timing:
 
     @property
     def rate(self) -> float:
-        """Tokens per second of all streams, their prompts' time included."""
+        """Tokens per second of all streams, prefill included."""
         return (self.tokens or sum(map(len, self.answers))) / self.seconds
 
 
 class _Clock(StoppingCriteria):  # type: ignore[misc]
-    """Notes when the first token is there; never stops."""
+    """Records when the first token exists; never stops."""
 
     def __init__(self) -> None:
         self.first = 0.0
@@ -49,7 +49,7 @@ class _Clock(StoppingCriteria):  # type: ignore[misc]
 
 
 class Plain:
-    """transformers as anyone would use it."""
+    """Plain transformers: `model.generate`."""
 
     def __init__(self, dtype: str) -> None:
         self.model = AutoModelForCausalLM.from_pretrained(builtin.resolve(MODEL), dtype=dtype)
@@ -57,34 +57,34 @@ class Plain:
         settings.do_sample, settings.eos_token_id, settings.pad_token_id = False, None, 0
 
     def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
-        """All prompts as one batch, padded on the left."""
+        """Decode all prompts as one batch, padded on the left."""
         width = max(map(len, prompts))
         ids = torch.tensor([[0] * (width - len(ids)) + ids for ids in prompts])
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts])
-        clock, begun = _Clock(), time.monotonic()
+        clock, start = _Clock(), time.monotonic()
         found = self.model.generate(
             input_ids=ids,
             attention_mask=mask,
             max_new_tokens=tokens,
             stopping_criteria=StoppingCriteriaList([clock]),
         )
-        seconds = time.monotonic() - begun
-        return Timing(clock.first - begun, seconds, found[:, width:].tolist())
+        seconds = time.monotonic() - start
+        return Timing(clock.first - start, seconds, found[:, width:].tolist())
 
 
 class Ours:
-    """The bot that a worker serves, without the worker."""
+    """The bot that a worker serves, without a worker."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: Dtype) -> None:
         self.bot = AutoBot(BotConfig(MODEL, dtype=dtype))
         self.bot.load()
 
     def ids(self, text: str) -> list[int]:
-        """A text's tokens."""
+        """The token ids of a text."""
         return self.bot.get_input(text).token_ids or []
 
     def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
-        """All prompts at once, one thread for each, as a worker has them."""
+        """Decode all prompts at once, with a thread for each, like a worker."""
         together = threading.Barrier(len(prompts) + 1)
 
         def one(prompt: list[int]) -> tuple[float, list[int], int]:
@@ -104,32 +104,32 @@ class Ours:
         with ThreadPoolExecutor(len(prompts)) as pool:
             waiting = [pool.submit(one, prompt) for prompt in prompts]
             together.wait()
-            begun = time.monotonic()
+            start = time.monotonic()
             done = [future.result() for future in waiting]
-        seconds = time.monotonic() - begun
-        first = statistics.median(first for first, _, _ in done) - begun
+        seconds = time.monotonic() - start
+        first = statistics.median(first for first, _, _ in done) - start
         return Timing(first, seconds, [answer for _, answer, _ in done], done[0][2])
 
     def close(self) -> None:
-        """End the engine's thread."""
+        """Close the bot, which ends the engine's thread."""
         self.bot.close()
 
 
 class Http:
-    """A worker of its own process, asked with the same token ids."""
+    """A worker process at `url`, which gets the same token ids over HTTP."""
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/v1/completions"
 
     def answer(self, prompts: Sequence[list[int]], tokens: int) -> Timing:
-        """All prompts at once."""
+        """Send all prompts at once."""
         fixed: dict[str, Any] = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
         fixed["stream_options"] = {"include_usage": True}
-        begun = time.monotonic()
+        start = time.monotonic()
         streams = ask_all(self._url, [fixed | {"prompt": prompt} for prompt in prompts])
         return Timing(
             statistics.median(stream.first for stream in streams),
-            max(stream.arrived[-1] for stream in streams) - begun,
+            max(stream.arrived[-1] for stream in streams) - start,
             [],
             tokens=sum(stream.tokens for stream in streams),
         )

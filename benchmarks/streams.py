@@ -1,7 +1,7 @@
-"""What streaming costs a worker: CPU time per event, with so many streams at so many tokens a
-second, and whether all arrive on time.
+"""Cost of streaming in a worker: CPU time per event and lateness, by number of streams.
 
-An echo worker has no model, so all it does is the wire. Figures are of the worker's process alone.
+An echo worker has no model, so its work is the streaming alone. CPU time is that of the worker's
+process.
 """
 
 import argparse
@@ -19,19 +19,19 @@ from benchmarks.report import Watch, machine, table, write_section
 from tests.support import answers, eventually, free_port
 
 WORD = "word"
-"""A token of the echo."""
+"""One token of the echo."""
 
 BEGIN = 2.0
-"""Seconds over which the streams of a run begin, one after the other."""
+"""Seconds within which the streams of a run start, one after the other."""
 
 SECONDS = 10
-"""Length of an answer."""
+"""Length of an answer, in seconds."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run: how many streams, their tokens and the events these came in; seconds of CPU of the
-    worker; how much later than due tokens came, in seconds."""
+    """One run: numbers of streams, tokens and events; `cpu` is the worker's, in seconds; `late` has
+    the delay of each token after its due time, in seconds."""
 
     streams: int
     tokens: int
@@ -41,11 +41,11 @@ class Result:
 
     @property
     def cpu_us(self) -> float:
-        """Microseconds of CPU for an event."""
+        """Microseconds of CPU per event."""
         return self.cpu / self.events * 1e6
 
     def row(self) -> list[str]:
-        """A line of the table."""
+        """Format a row of the table."""
         late = statistics.quantiles(self.late, n=100)
         return [
             *(str(number) for number in (self.streams, self.tokens, self.events)),
@@ -56,9 +56,9 @@ class Result:
 
 
 async def one_stream(port: int, rate: float, wait: float) -> tuple[int, list[float]]:
-    """Read one answer from the socket, begun after `wait` seconds.
+    """Request an answer after `wait` seconds and read it from the socket.
 
-    Returns the number of events, and how late each token was, in seconds, against the most
+    Returns the number of events, and the delay of each token in seconds, relative to the most
     punctual one.
     """
     await asyncio.sleep(wait)
@@ -79,17 +79,17 @@ async def one_stream(port: int, rate: float, wait: float) -> tuple[int, list[flo
         *lines, rest = (rest + part).split(b"\n")
         events += lines.count(b"event: delta")
         done = done or b"event: done" in lines
-        said = sum(line.count(WORD.encode()) for line in lines)
-        arrived += [now] * said
+        count = sum(line.count(WORD.encode()) for line in lines)
+        arrived += [now] * count
     writer.close()
     assert done, "a stream was cut"
     assert len(arrived) == tokens, "a stream is not whole"
-    begun = min(at - n / rate for n, at in enumerate(arrived))
-    return events, [at - begun - n / rate for n, at in enumerate(arrived)]
+    start = min(at - n / rate for n, at in enumerate(arrived))
+    return events, [at - start - n / rate for n, at in enumerate(arrived)]
 
 
 async def measure(port: int, process: psutil.Process, streams: int, rate: float) -> Result:
-    """Run `streams` answers at once."""
+    """Read `streams` answers at once; `process` is the worker at `port`."""
     before = sum(process.cpu_times()[:2])
     waits = [BEGIN * number / streams for number in range(streams)]
     read = await asyncio.gather(*(one_stream(port, rate, wait) for wait in waits))
@@ -99,18 +99,18 @@ async def measure(port: int, process: psutil.Process, streams: int, rate: float)
 
 
 def report(results: list[Result], rate: float, words: str) -> str:
-    """The section of docs/benchmarks.md."""
+    """Format the section of docs/benchmarks.md."""
     head = ["streams", "tokens", "events", "CPU µs per event", "median late, ms", "p99 late, ms"]
     rows = table(head, [result.row() for result in results])
     return f"{machine()}; {rate:g} tokens a second in each stream; {words}.\n\n{rows}"
 
 
 def main() -> None:
-    """Measure, print, and with --write put the table into docs/benchmarks.md."""
+    """Measure and print; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 64, 256])
     parser.add_argument("--rate", type=float, default=50.0)
-    parser.add_argument("--runs", type=int, default=3, help="the median of so many is shown")
+    parser.add_argument("--runs", type=int, default=3, help="runs; the median is shown")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     port = free_port()

@@ -1,12 +1,12 @@
-// Watches one prompt on the page: its long tasks, its keys, and when each pane shows its whole text.
+// Observes one prompt on the page: long tasks, keys, and when each pane shows its whole text.
 globalThis.watched = (() => {
-  const TOO_SHORT_TO_BE_TOLD = 16 // ms; the browser reports no shorter event
+  const SHORTEST_REPORTED = 16 // ms; the browser does not report shorter events
   const ENDED = /Ended at ([\d.]+)\s*$/
   let tasks, keys, shown, begun
 
   new PerformanceObserver((list) => {
     for (const { duration, startTime } of list.getEntries()) {
-      if (startTime > begun) tasks?.push(duration) // and not those before, which are told late
+      if (startTime > begun) tasks?.push(duration) // earlier tasks are reported late
     }
   }).observe({ type: 'longtask' })
 
@@ -15,10 +15,10 @@ globalThis.watched = (() => {
     for (const { name, duration, startTime } of list.getEntries()) {
       if (name === 'keydown') late.set(startTime, duration)
     }
-  }).observe({ type: 'event', durationThreshold: TOO_SHORT_TO_BE_TOLD })
+  }).observe({ type: 'event', durationThreshold: SHORTEST_REPORTED })
   addEventListener('keydown', ({ timeStamp }) => keys?.push(timeStamp), true)
 
-  /** Cheaply: this is asked again and again while the page is busiest. */
+  /** The end time in a pane's last words. Reads no more, because it is called often on a busy page. */
   function saidAt(pane) {
     let end = [...pane.querySelectorAll('[data-testid=answer-text]')].at(-1)
     while (end?.lastElementChild) end = end.lastElementChild
@@ -31,11 +31,11 @@ globalThis.watched = (() => {
     wait(pane)
   }
 
-  // A pane may say that it is done before its last block stands there.
+  // A pane may have the status "done" before its last block is rendered.
   function wait(pane) {
     const said = saidAt(pane)
     if (!said) return requestAnimationFrame(() => wait(pane))
-    // The task after a frame: what is in the document has been drawn.
+    // In the task after a frame, the document has been drawn.
     requestAnimationFrame(() => {
       const { port1, port2 } = new MessageChannel()
       port1.onmessage = () => shown.set(pane, { at: Date.now() / 1000, said: Number(said[1]) })
@@ -58,11 +58,11 @@ globalThis.watched = (() => {
           if (shown.size < panes.length || [...shown.values()].includes(null)) return
           clearInterval(timer)
           observer.disconnect()
-          setTimeout(() => resolve(this.seen()), 500) // the browser's reports come later
+          setTimeout(() => resolve(this.seen()), 500) // the browser's reports arrive later
         }, 100)
       })
     },
-    /** The Enter that sent the prompt is not typing. */
+    /** Drops the Enter that sent the prompt. */
     forgetKeys() {
       keys = []
     },
@@ -71,9 +71,9 @@ globalThis.watched = (() => {
       const seen = {
         behind: Math.max(...ends.map(({ at }) => at)) - Math.max(...ends.map(({ said }) => said)),
         task: Math.max(0, ...tasks),
-        keys: keys.map((key) => late.get(key) ?? TOO_SHORT_TO_BE_TOLD),
+        keys: keys.map((key) => late.get(key) ?? SHORTEST_REPORTED),
       }
-      tasks = keys = shown = undefined // or closed panes would be kept in memory
+      tasks = keys = shown = undefined // references would keep closed panes in memory
       return seen
     },
   }

@@ -1,8 +1,8 @@
-"""How the page keeps up with many fast answers: the built page in Chromium, echo workers, Markdown.
+"""The page under load: delay, long tasks, typing and memory with many fast answers in Chromium.
 
-A prompt of Markdown goes to all panes, and each worker says it again, so many tokens a second, and
-at its end the time. Meanwhile somebody types. Then the panes are closed, and what memory is left is
-compared with what there was before they were opened.
+All panes get a prompt of Markdown. Each worker repeats it at RATE tokens a second and appends the
+time of its end, while keys are typed. After the panes are closed, memory is compared with that
+before they were opened.
 """
 
 import argparse
@@ -38,25 +38,25 @@ RATE = 200
 KEYS_A_SECOND = 8
 PATIENCE_MS = 60_000
 SIZE = (1920, 1080)
-"""Eight panes are all in sight."""
+"""Large enough to show all of eight panes."""
 
 
 class FastSettings(EchoSettings):
-    """An echo's, with a model's pace and no early end."""
+    """Settings of the echo, with a fast model's rate and long answers."""
 
     rate: float = control(float(RATE), "slider", "Tokens per second", "", ge=0, le=1000, step=1)
     max_new_tokens: int = control(4096, "number", "Longest answer", "", ge=1, le=100_000)
 
 
 class FastEcho(EchoBot):
-    """Says at its end when that was, in seconds since the epoch."""
+    """An echo that appends the time of its end, in seconds since the epoch."""
 
     Settings = FastSettings
 
     def generate(
         self, inputs: Inputs, settings: EchoSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
-        """The pieces of the prompt and the time."""
+        """Yield the pieces of the prompt, then the time."""
         for step in super().generate(inputs, settings, stop):
             if isinstance(step, Pause) or step.finish_reason is None:
                 yield step
@@ -67,7 +67,7 @@ class FastEcho(EchoBot):
 
 
 def markdown(tokens: int) -> str:
-    """Sections with all that answers are written in, no two alike, as long as `tokens` pieces."""
+    """A prompt of `tokens` pieces: sections with all kinds of Markdown, no two alike."""
     sections: list[str] = []
     while len(pieces("".join(sections))) < tokens:
         sections.append(SECTION.replace("NUMBER", str(len(sections) + 1)))
@@ -112,30 +112,30 @@ $$
 
 @dataclass
 class Memory:
-    """MB of the page that are still reachable, by a heap snapshot of the browser."""
+    """Reachable memory of the page by a heap snapshot, in MB."""
 
     objects: float
-    """Of JavaScript."""
+    """Objects of JavaScript."""
     document: float
-    """The browser's own: elements, styles, and what undoes what was put into the prompt's field."""
+    """The browser's document: elements, styles, and the undo history of the prompt's field."""
     code: float
-    """What the browser has compiled of the page's scripts: more, the oftener they run."""
+    """Compiled scripts; they grow with use."""
 
 
 @dataclass
 class Run:
-    """What was seen of one prompt."""
+    """Observations of one prompt: seconds behind, longest task and keys in milliseconds."""
 
     behind: float
     task: float
     keys: list[float]
     memory: Memory
-    """Once the panes are closed."""
+    """After the panes were closed."""
 
 
 @dataclass
 class Seen:
-    """What was seen of all."""
+    """Observations of all prompts."""
 
     start: Memory
     """Before the panes were opened."""
@@ -143,7 +143,7 @@ class Seen:
 
 
 class Tab:
-    """The page, as somebody uses it who watches its memory."""
+    """A tab with the page, driven like a user does, with access to memory and profiles."""
 
     def __init__(self, page: Page, profile: Path | None = None) -> None:
         self.page = page
@@ -152,20 +152,20 @@ class Tab:
         self.devtools.send("HeapProfiler.enable")
 
     def open_all(self, panes: int) -> None:
-        """A pane for each worker."""
+        """Open a pane for each worker."""
         self.page.get_by_test_id("open-all").click()
         expect(self.page.get_by_test_id("pane")).to_have_count(panes)
 
     def close_all(self) -> None:
-        """No pane."""
+        """Close all panes."""
         while self.page.get_by_test_id("pane").count():
             self.page.get_by_role("button", name="Actions for the pane").first.click()
             self.page.get_by_role("menuitem", name="Close").click()
         expect(self.page.get_by_test_id("empty")).to_be_visible()
 
     def memory(self) -> Memory:
-        """What is still reachable."""
-        # What was closed is let go some tasks later: weak references, stored sessions.
+        """Collect garbage and measure reachable memory."""
+        # Closed panes are released some tasks later: weak references, sessions being saved.
         self.page.wait_for_timeout(3000)
         for _ in range(3):
             self.devtools.send("HeapProfiler.collectGarbage")
@@ -180,7 +180,7 @@ class Tab:
         return memory_of(json.loads("".join(chunks)))
 
     def ask(self, prompt: str, tokens: int) -> dict[str, Any]:
-        """Send it to all panes, type while they answer, and say what the page saw."""
+        """Send `prompt` to all panes, type while they answer, and return the observations."""
         field = self.page.get_by_label("Prompt", exact=True)
         field.fill(prompt)
         self.page.evaluate("watched.begin()")
@@ -207,7 +207,8 @@ class Tab:
 
 
 def memory_of(snapshot: dict[str, Any]) -> Memory:
-    """The sizes in a heap snapshot, as Chromium's developer tools save it: a flat list of nodes."""
+    """Sum the sizes in a heap snapshot in the format of Chromium's developer tools, a flat list of
+    nodes."""
     meta, nodes = snapshot["snapshot"]["meta"], snapshot["nodes"]
     fields = meta["node_fields"]
     names = meta["node_types"][fields.index("type")]
@@ -221,10 +222,10 @@ def memory_of(snapshot: dict[str, Any]) -> Memory:
 
 
 def enlarge(page: Page) -> None:
-    """Make the window so large that the page has SIZE.
+    """Resize the window so that the page has SIZE.
 
-    Playwright's own viewport may be larger than the window, and what lies outside of a window is
-    never drawn: no key would ever be answered there.
+    Playwright's own viewport may be larger than the window, and what lies outside of the window is
+    never drawn, so that keys typed there would get no frame.
     """
     devtools = page.context.new_cdp_session(page)
     window = devtools.send("Browser.getWindowForTarget")["windowId"]
@@ -235,7 +236,7 @@ def enlarge(page: Page) -> None:
 
 
 def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) -> Seen:
-    """Run it all."""
+    """Run workers and browser; returns the observations of `runs` prompts."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise SystemExit("This needs Chromium: apt-get install chromium")
@@ -260,7 +261,7 @@ def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) 
         page.goto(f"{origin}/?{'&'.join(f'worker={w.url}' for w in workers)}")
         expect(page.locator("[data-testid=worker-card][data-state=ready]")).to_have_count(panes)
         tab = Tab(page, profile)
-        # Once before: what the browser compiles when it is first used stays in any case.
+        # Warm-up: what the browser compiles at first use stays in memory in any case.
         tab.ask(markdown(tokens), tokens)
         tab.close_all()
         start = tab.memory()
@@ -274,12 +275,12 @@ def watch_page(panes: int, tokens: int, runs: int, profile: Path | None = None) 
 
 
 def p95(values: Sequence[float]) -> float:
-    """The value that 95 of 100 do not exceed."""
+    """The value that 95 of 100 values do not exceed."""
     return sorted(values)[math.ceil(len(values) * 0.95) - 1]
 
 
 def row(panes: int, seen: Seen) -> list[str]:
-    """A line of the table."""
+    """Format a row of the table."""
 
     def median(values: Sequence[float], digits: int = 0) -> str:
         least, most = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
@@ -311,7 +312,7 @@ HEAD = [
 
 
 def report(found: dict[int, Seen], tokens: int, words: str) -> str:
-    """The section of docs/benchmarks.md."""
+    """Format the section of docs/benchmarks.md."""
     runs = len(next(iter(found.values())).runs)
     about = (
         f"{machine()}; {tokens} tokens of Markdown at {RATE} a second to each pane;"
@@ -321,7 +322,7 @@ def report(found: dict[int, Seen], tokens: int, words: str) -> str:
 
 
 def main() -> None:
-    """Measure, print, and with --write put the table into docs/benchmarks.md."""
+    """Measure and print; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--panes", type=int, nargs="+", default=[8, 4, 1])
     parser.add_argument("--tokens", type=int, default=2000)

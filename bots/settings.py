@@ -3,60 +3,146 @@
 A field of `BotSettings` declares type, range and control of a setting; bots define its effect.
 """
 
+import re
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
     create_model,
 )
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypeVar
 
 from bots.errors import InvalidRequest
+from bots.options import option
 
 Control = Literal["slider", "number", "select", "switch", "text", "hidden"]
 
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantization = Literal["auto", "none", "int8", "gptq", "bnb-8bit", "bnb-4bit", "torchao-int8"]
 
 
-@dataclass(frozen=True, slots=True)
-class BotConfig:
-    """How a bot is loaded. Every bot reads the fields that mean something to it.
+def _check_devices(value: object) -> object:
+    if isinstance(value, int):  # YAML reads a single GPU number as an integer
+        value = str(value)
+    if isinstance(value, str) and not re.fullmatch(r"auto|cpu|(cuda:)?\d+(,(cuda:)?\d+)*", value):
+        raise ValueError(f"{value!r} is none of auto, cpu, or GPU numbers such as 0,1")
+    return value
 
-    `pretrained_path`: a local folder or file, a hub id, `builtin:NAME`, or the URL of an endpoint.
-    `devices`: "auto", "cpu", or the numbers of the GPUs to use, such as "0,1".
-    `dtype`: "auto", "float32", "bfloat16" or "float16".
-    `quantization`: one of `Quantization`: "auto" as the checkpoint is, "none" at full size, "gptq"
-    as it is and GPTQ, the others made while weights are read.
-    `base_model`: where the model is whose adapter is at `pretrained_path`; `merge_adapter` adds
-    the adapter to its weights once instead of at each step.
-    `max_memory`: what may be filled, "0=20GiB,cpu=64GiB"; the rest goes to `offload_folder`.
-    `kv_memory`: what keys and values of running and earlier requests may take, "4GiB".
-    `max_running`: how many requests will run at once; a bot with slots makes that many.
-    `threads`: CPU threads to compute with; None leaves it to the library.
+
+def _none_as_empty(value: object) -> object:
+    return "" if value is None else value
+
+
+@pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class BotConfig:
+    """How a bot is loaded. Each bot reads the fields that apply to it.
+
+    These fields are options of a worker, too: `server.worker.config.WorkerConfig` inherits them.
     """
 
-    pretrained_path: str = ""
-    name: str = ""
-    tokenizer_path: str | None = None
-    base_model: str | None = None
-    merge_adapter: bool = False
-    devices: str = "auto"
-    dtype: str = "auto"
-    quantization: str = "auto"
-    max_memory: str | None = None
-    offload_folder: str | None = None
-    kv_memory: str | None = None
-    revision: str | None = None
-    trust_remote_code: bool = False
-    max_running: int | None = None
-    threads: int | None = None
+    pretrained_path: str = option(
+        "",
+        "Model",
+        "Model to serve: a folder, a GGUF file, a hub id, `builtin:smollm2`,"
+        " `builtin:smollm2-gguf`, or the URL of an OpenAI-compatible endpoint",
+        first=True,
+        selects_model=True,
+    )
+    name: Annotated[str, BeforeValidator(_none_as_empty)] = option(
+        "",
+        "Address and access",
+        "Name that people see",
+        default_text="from the path",
+        first=True,
+        selects_model=True,
+        max_length=200,
+    )
+    tokenizer_path: str | None = option(
+        None,
+        "Model",
+        "Folder or hub id of the tokenizer, where it is not beside the model",
+        default_text="the model's",
+        selects_model=True,
+    )
+    base_model: str | None = option(
+        None,
+        "Model",
+        "Base of the LoRA adapter at `--pretrained-path`: a folder or a hub id",
+        selects_model=True,
+    )
+    merge_adapter: bool = option(
+        False,
+        "Model",
+        "Add the adapter to the base's weights once instead of at each step",
+        details="Faster, and rounded once more where weights are half precision.",
+    )
+    devices: Annotated[str, BeforeValidator(_check_devices)] = option(
+        "auto", "Model", "`auto`, `cpu`, or the numbers of the GPUs to use, such as `0,1`"
+    )
+    dtype: Dtype = option(
+        "auto",
+        "Model",
+        "Type of the weights: `auto` (the checkpoint's own), `float32`, `bfloat16` or `float16`",
+        details="On a CPU, float16 means weights of float16 and arithmetic of float32, and `auto`"
+        " chooses it for checkpoints of half precision"
+        " ([ADR 8](adr/0008-half-precision-on-a-cpu.md)).",
+    )
+    quantization: Quantization = option(
+        "auto",
+        "Model",
+        "`auto`: as the checkpoint is; `gptq`: as `auto`, refused where it is not GPTQ; `none`:"
+        " full size; made on load: `int8`, `bnb-8bit`, `bnb-4bit`, `torchao-int8`",
+        details="What is made on load are the linear layers; bitsandbytes and torchao are the"
+        " extras `bnb` and `torchao`.",
+    )
+    max_memory: str | None = option(
+        None,
+        "Model",
+        "Memory that the model may fill, by GPU number and `cpu`, such as `0=20GiB,cpu=64GiB`;"
+        " the rest goes to disk",
+        default_text="all there is",
+    )
+    offload_folder: str | None = option(
+        None,
+        "Model",
+        "Folder for weights that fit nowhere else; they are removed at the end",
+        default_text="in the cache",
+    )
+    kv_memory: str | None = option(
+        None,
+        "Model",
+        "Memory for the KV caches of running and earlier requests, such as `4GiB`; requests that"
+        " do not fit wait",
+        default_text="a quarter of what is free",
+    )
+    revision: str | None = option(
+        None, "Model", "Branch, tag or commit on the hub of models", selects_model=True
+    )
+    trust_remote_code: bool = option(False, "Model", "Run Python code that comes with the model")
+    max_running: int | None = option(
+        None,
+        "Limits",
+        "Requests answered at once; never more than the bot can",
+        default_text="what the model can",
+        ge=1,
+        le=4096,
+    )
+    threads: int | None = option(
+        None,
+        "Model",
+        "CPU threads to compute with, 1 to 1024",
+        default_text="the library's choice",
+        ge=1,
+        le=1024,
+    )
 
 
 def control(

@@ -1,4 +1,4 @@
-"""`python -m server` is one worker."""
+"""`python -m server` runs one worker: it is `chatzoo serve`."""
 
 import sys
 

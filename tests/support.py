@@ -69,7 +69,7 @@ def running_worker(*flags: str, wait: str = "/readyz") -> Iterator[WorkerProcess
 def serving(app: FastAPI) -> Iterator[str]:
     """An application in a thread of this process; its address."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

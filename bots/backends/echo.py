@@ -1,7 +1,7 @@
-"""EchoBot: answers with the question. Needs no weights; for tests, demos and measuring the wire.
+"""EchoBot: answers with the question, for tests, demos and measuring the server without a model.
 
-Deterministic: the same messages and settings give the same steps. `repeat`, `rate`, `fail_after`
-make it behave like a model that is slow, or that breaks.
+The same messages and settings give the same steps. The settings make it as long (`repeat`), slow
+(`rate`) or unreliable (`fail_after`) as a test needs.
 """
 
 import re
@@ -16,9 +16,12 @@ from bots.hooks import BotInfo, Inputs
 from bots.settings import BotConfig, BotSettings, control
 from bots.streaming.pause import Pause, PauseTimer
 
-LOOK = 0.05
-"""Seconds after which a waiting echo looks whether it is to stop."""
+STOP_CHECK_SECONDS = 0.05
+"""Longest pause, after which a slow answer checks for a stop. A pause ends at a time, not at an
+event."""
 
+# Up to eight visible characters with the white space before them, about a token of a model; white
+# space at the end is a piece of its own, so that no character is lost.
 _PIECE = re.compile(r"\s*\S{1,8}|\s+\Z")
 
 
@@ -28,7 +31,7 @@ def pieces(text: str) -> list[str]:
 
 
 class EchoSettings(BotSettings):
-    """What can be set for an echo."""
+    """The settings of the echo."""
 
     repeat: int = control(1, "number", "Repeat", "How often the text is said.", ge=1, le=10_000)
     rate: float = control(
@@ -46,7 +49,7 @@ class EchoSettings(BotSettings):
 
 
 class EchoBot(ChatBot[EchoSettings]):
-    """Says the last user message again."""
+    """Answers with the last user message."""
 
     Settings = EchoSettings
     max_running = 512
@@ -57,7 +60,7 @@ class EchoBot(ChatBot[EchoSettings]):
         self._timer = PauseTimer()
 
     def load_model(self) -> None:
-        """Nothing to load."""
+        """Report that the bot is ready; there is nothing to load."""
         self.progress("ready", 1.0)
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
@@ -65,33 +68,39 @@ class EchoBot(ChatBot[EchoSettings]):
         return next(m.content for m in reversed(messages) if m.role == "user")
 
     def get_input(self, prompt: str) -> Inputs:
-        """One id a piece: its number."""
+        """The prompt, with the number of each piece as its id."""
         return Inputs(prompt, list(range(len(pieces(prompt)))))
 
     def generate(
         self, inputs: Inputs, settings: EchoSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
-        """The pieces of the prompt, at the pace that was asked for."""
-        said = pieces(inputs.prompt)
-        wanted = len(said) * settings.repeat
+        """Yield the pieces of the prompt at the rate of the settings.
+
+        Between two pieces it pauses instead of sleeping. The clock's one thread resumes all waiting
+        requests, so hundreds need no thread each.
+        """
+        tokens = pieces(inputs.prompt)
+        wanted = len(tokens) * settings.repeat
         total = min(wanted, settings.max_new_tokens)
         started = time.monotonic()
         for n in range(total):
             if settings.fail_after and n >= settings.fail_after:
                 raise BotError(f"The echo was told to fail after {n} tokens.")
-            # Due times, not pauses: one late step does not make the whole answer late.
+            # Due times are counted from the start, so that a late step delays no other.
             due = started + n / settings.rate if settings.rate else 0.0
             while not stop.is_set() and due > (now := time.monotonic()):
-                yield self._timer.pause(min(due, now + LOOK))
+                yield self._timer.pause(min(due, now + STOP_CHECK_SECONDS))
             if stop.is_set():
                 return
             reason: FinishReason = "stop" if wanted == total else "length"
-            yield Step(text=said[n % len(said)], finish_reason=reason if n == total - 1 else None)
+            yield Step(
+                text=tokens[n % len(tokens)], finish_reason=reason if n == total - 1 else None
+            )
 
     def close(self) -> None:
         """End the clock's thread."""
         self._timer.close()
 
     def info(self) -> BotInfo:
-        """An echo has no weights and no limit."""
+        """The class alone: there are no weights and no context limit."""
         return BotInfo(native_class="EchoBot")

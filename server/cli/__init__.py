@@ -1,1 +1,1 @@
-"""ChatZoo in a terminal: talk to one worker, compare several, list what can be served."""
+"""The command line: serve a model, run a zoo, chat, compare, list families, write model files."""

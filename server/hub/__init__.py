@@ -1,1 +1,1 @@
-"""The hub: starts the workers of a zoo file, watches them, serves the page and the worker list."""
+"""The hub: runs the workers of a zoo file, polls their health, serves the page and the list."""

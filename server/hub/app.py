@@ -1,4 +1,4 @@
-"""The hub's HTTP: the worker list, health, metrics and the page."""
+"""The hub as an HTTP application: worker list, health, metrics and the page."""
 
 import socket
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from server.worker.schema import HealthResponse
 from server.worker.worker import package_version
 
 MAX_BODY_BYTES = 64 * 1024
+"""Largest body of a request; a worker to register is its longest content, some 3 KB."""
 
 
 def create_hub(
@@ -31,31 +32,32 @@ def create_hub(
     allow_host: Sequence[str] = (),
     page: Page | None = None,
 ) -> FastAPI:
-    """The hub as an application. Who calls it starts and stops the supervisor."""
-    # No /docs: that page of FastAPI's loads its scripts from elsewhere.
+    """Build the application of a hub. The caller starts and stops the supervisor."""
+    # No /docs: FastAPI's page loads its scripts from another site.
     app = FastAPI(title="ChatZoo hub", version=package_version(), docs_url=None, redoc_url=None)
     add_handlers(app)
+    # The last one added is the outermost: every refusal has a request id.
     app.add_middleware(HostCheck, names=[host, socket.gethostname(), *allow_host])
     app.add_middleware(SafeHeaders)
     app.add_middleware(RequestContext, max_body_bytes=MAX_BODY_BYTES)
-    _add_list(app, registry, supervisor)
+    _add_worker_list(app, registry, supervisor)
     _add_probes(app, supervisor, metrics)
     app.mount("/", GZipMiddleware(page or Page()), name="page")
     return app
 
 
 def _client_host(request: Request) -> str | None:
-    """The name under which the browser found the hub."""
+    """The host name in the URL that the browser asked for."""
     return request.url.hostname
 
 
 ClientHost = Annotated[str | None, Depends(_client_host)]
 
 
-def _add_list(app: FastAPI, registry: Registry, supervisor: Supervisor) -> None:
+def _add_worker_list(app: FastAPI, registry: Registry, supervisor: Supervisor) -> None:
     @app.get("/api/workers", tags=["workers"])
     async def list_workers(client_host: ClientHost) -> WorkerList:
-        """All workers with their health, the zoo's first."""
+        """All workers with their health, those of the zoo first."""
         return WorkerList(workers=[member.entry(client_host) for member in registry])
 
     @app.post(
@@ -65,7 +67,7 @@ def _add_list(app: FastAPI, registry: Registry, supervisor: Supervisor) -> None:
         tags=["workers"],
     )
     async def register_worker(new: NewWorker, client_host: ClientHost) -> WorkerEntry:
-        """Add a worker that runs already, here or elsewhere."""
+        """Add a running worker, on this machine or another."""
         member = registry.register(new)
         supervisor.watch_registered(member)
         return member.entry(client_host)
@@ -74,19 +76,19 @@ def _add_list(app: FastAPI, registry: Registry, supervisor: Supervisor) -> None:
         "/api/workers/{worker_id}", status_code=204, responses=responses(404), tags=["workers"]
     )
     async def remove_worker(worker_id: str) -> None:
-        """Take a worker off the list. One of the zoo finishes its answers and ends."""
+        """Remove a worker from the list. A worker of the zoo drains, then its process ends."""
         supervisor.dismiss(registry.get(worker_id))
 
 
 def _add_probes(app: FastAPI, supervisor: Supervisor, metrics: HubMetrics) -> None:
     @app.get("/healthz", tags=["hub"])
     async def healthz() -> HealthResponse:
-        """200 while the process lives."""
+        """200 while the process runs."""
         return HealthResponse()
 
     @app.get("/readyz", responses=responses(503), tags=["hub"])
     async def readyz() -> HubReadiness:
-        """200 while the page is served, whatever the workers do; 503 once the hub is stopping."""
+        """200 while the hub runs, whatever the state of its workers; 503 once it is stopping."""
         if supervisor.stopping:
             raise ApiError(503, "draining", "The hub is stopping.", headers={"Retry-After": "10"})
         return HubReadiness(state="ready")
@@ -98,5 +100,5 @@ def _add_probes(app: FastAPI, supervisor: Supervisor, metrics: HubMetrics) -> No
         tags=["hub"],
     )
     async def prometheus() -> Response:
-        """Prometheus."""
+        """The metrics for Prometheus."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,7 @@
-"""What the hub says in its terminal: the page's address, the workers' progress and their output.
+"""The terminal output of the hub: the page's address, progress of loading, the workers' lines.
 
-On a terminal the loading models have progress bars at the bottom; elsewhere the workers' own lines
-tell how far they are.
+On a terminal, models that load have progress bars at the bottom. Elsewhere the workers' own lines
+show how far they are.
 """
 
 from rich.cells import cell_len
@@ -12,13 +12,13 @@ from rich.text import Text
 
 from server.hub.registry import Member
 from server.hub.schema import Health
-from server.hub.zoo import ZooWorker
+from server.hub.zoo_worker import ZooWorker
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 class HubConsole:
-    """The terminal of one hub. A context manager: after it, no bar is drawn any more."""
+    """The terminal output of one hub. A context manager; its end removes the progress bars."""
 
     def __init__(self, workers: tuple[ZooWorker, ...] = (), console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, emoji=False)
@@ -43,37 +43,37 @@ class HubConsole:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def say(self, text: str) -> None:
-        """A line of the hub's own; may hold rich's markup."""
+    def print(self, text: str) -> None:
+        """Print a line of the hub itself, in rich's markup."""
         self.console.print(text, soft_wrap=True)
 
-    def line(self, name: str, line: str) -> None:
-        """A line that a worker wrote; what the bars show already is left out."""
+    def print_line(self, name: str, line: str) -> None:
+        """Print a line of a worker, except for progress that a bar shows already."""
         if self.console.is_terminal and line.startswith("loading: "):
             return
         space = " " * (self._width - cell_len(name))
         prefix = (f"{name}{space} │ ", self._colours.get(name, ""))
         self.console.print(Text.assemble(prefix, Text.from_ansi(line)), soft_wrap=True)
 
-    def health(self, member: Member, before: Health) -> None:
-        """A worker's health has changed."""
+    def show_health(self, member: Member, before: Health) -> None:
+        """Draw or print a change of a worker's health; a listener of the registry."""
         now = member.health
         if now.state == "loading":
-            self._draw(member)
+            self._draw_bar(member)
             return
-        self._erase(member)
+        self._remove_bar(member)
         if now.state == before.state:
             return
         if now.state == "ready":
-            self.say(f"[bold green]✓[/] {escape(member.name)} is ready at {member.url}")
+            self.print(f"[bold green]✓[/] {escape(member.name)} is ready at {member.url}")
         elif now.state == "failed":
             reason = escape(now.error or "unknown reason")
-            self.say(f"[bold red]✗[/] {escape(member.name)} failed: {reason}")
+            self.print(f"[bold red]✗[/] {escape(member.name)} failed: {reason}")
         elif now.state == "down" and member.source == "registered":
-            self.say(f"[bold red]✗[/] {escape(member.name)}: {escape(now.error or 'down')}")
+            self.print(f"[bold red]✗[/] {escape(member.name)}: {escape(now.error or 'down')}")
 
-    def _draw(self, member: Member) -> None:
-        """Draw, or move, the bar of a worker that loads."""
+    def _draw_bar(self, member: Member) -> None:
+        """Add or move the progress bar of a loading worker."""
         progress = member.health.progress
         fraction = progress.fraction if progress else None
         if not self._bars:
@@ -89,9 +89,9 @@ class HubConsole:
             stage=escape(progress.stage if progress else "loading"),
         )
 
-    def _erase(self, member: Member) -> None:
+    def _remove_bar(self, member: Member) -> None:
         if (bar := self._bars.pop(member.id, None)) is None:
             return
         self._progress.remove_task(bar)
         if not self._bars:
-            self._progress.stop()  # it would redraw nothing, ten times a second
+            self._progress.stop()  # else it would redraw nothing ten times a second

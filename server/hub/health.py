@@ -1,8 +1,9 @@
-"""Asks workers how they are: `GET /readyz`, again and again. Starts and stops no process."""
+"""Polls workers for their health: `GET /readyz`. Starts and stops no process."""
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 import httpx
@@ -12,17 +13,33 @@ from server.http.errors import ErrorDetail
 from server.hub.registry import Member, Registry
 from server.worker.schema import ProgressBody, State
 
-TIMEOUT = 2.0
-SOON = 0.5
-LATER = 2.0
-PATIENCE = 3
 MAX_BYTES = 64 * 1024
-HANGING_AFTER = 60.0
-"""Seconds of silence after which a worker that was heard is taken to hang."""
+"""Most bytes that are read of an answer: anybody may register the address of anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """How often workers are polled, and what silence means. Times are in seconds.
+
+    `timeout`: for one poll. `fast` is the pause while a worker starts, loads, drains or is down:
+    its progress bar should move, and the page should show soon that it is ready. `slow` is the
+    pause while it is ready or failed, which seldom changes; with up to 64 workers, polls should
+    cost next to nothing. `max_misses`: polls in a row without an answer after which a worker is
+    down; on a busy machine one or two may be late. `hangs_after`: silence after which a worker that
+    has answered before is taken to hang. Workers answer while their model computes, so only a
+    stopped or deadlocked one is silent for that long; and killing one cuts off its answers, so it
+    should not happen to a slow one.
+    """
+
+    timeout: float = 2.0
+    fast: float = 0.5
+    slow: float = 2.0
+    max_misses: int = 3
+    hangs_after: float = 60.0
 
 
 class Readiness(BaseModel):
-    """What a worker's /readyz says."""
+    """The body of a worker's /readyz."""
 
     state: State
     progress: ProgressBody | None = None
@@ -30,31 +47,37 @@ class Readiness(BaseModel):
 
 
 class Unreachable(Exception):
-    """Raised when nothing at a URL answers as a worker does; the text says why."""
+    """Raised when no worker answers at a URL; the text is the reason in one sentence."""
 
 
 def health_client() -> httpx.AsyncClient:
-    """The client for all questions: impatient, no redirects, no proxy between us and a worker."""
-    return httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+    """The HTTP client for all polls: no redirects, no proxy between the hub and a worker."""
+    return httpx.AsyncClient(follow_redirects=False, trust_env=False)
 
 
-async def ask(client: httpx.AsyncClient, member: Member) -> Readiness:
-    """One question. Raises Unreachable."""
+async def fetch_readiness(
+    client: httpx.AsyncClient, member: Member, policy: HealthPolicy
+) -> Readiness:
+    """Poll a worker once. Raises Unreachable."""
+    timeout = policy.timeout
     headers = {"Authorization": f"Bearer {member.api_key}"} if member.api_key else {}
     body = b""
     try:
         async with (
-            asyncio.timeout(TIMEOUT),
-            client.stream("GET", f"{member.url}/readyz", headers=headers) as response,
+            # httpx's own timeout is for each read, and a slow sender could make many of them.
+            asyncio.timeout(timeout),
+            client.stream(
+                "GET", f"{member.url}/readyz", headers=headers, timeout=timeout
+            ) as response,
         ):
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > MAX_BYTES:
                     break
     except (httpx.TimeoutException, TimeoutError):
-        raise Unreachable(f"No answer within {TIMEOUT:g} seconds.") from None
+        raise Unreachable(f"No answer within {timeout:g} seconds.") from None
     except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError):
-        # What these say may hold the key, and health is public.
+        # The texts of these errors may contain the key, and health is public.
         raise Unreachable("Its URL or API key cannot be sent.") from None
     except httpx.HTTPError as error:
         raise Unreachable(f"Cannot be reached: {error or type(error).__name__}.") from None
@@ -68,34 +91,41 @@ async def ask(client: httpx.AsyncClient, member: Member) -> Readiness:
         ) from None
 
 
-async def watch(
+async def poll_health(
     client: httpx.AsyncClient,
     registry: Registry,
     member: Member,
+    policy: HealthPolicy,
     on_hang: Callable[[], None] | None = None,
 ) -> NoReturn:
-    """Keep a worker's health up to date, until cancelled.
+    """Keep a worker's health in the registry up to date, until cancelled.
 
-    A worker that has not been heard yet, and is the hub's own, is starting and not down. One that
-    was heard is down only after some silence, for a busy machine may be slow to answer; after a
-    minute of it, `on_hang` is called. One that loads may be silent for as long as it likes:
-    llama.cpp lets nothing else run meanwhile.
+    Silence means, by what was the last answer:
+
+    - none yet, a worker of the zoo: it is still starting, as its process runs;
+    - none yet, a registered worker: it is down at once;
+    - any: it is down after `max_misses` polls. After `hangs_after` seconds `on_hang` is called,
+      once, unless the last answer was `loading`: llama.cpp blocks the whole process while it loads
+      a file, for as long as that takes.
     """
-    heard: State | None = None
-    silent, since = 0, 0.0
+    last: State | None = None
+    misses, silent_since = 0, 0.0
     while True:
         try:
-            found = await ask(client, member)
+            found = await fetch_readiness(client, member, policy)
         except Unreachable as error:
-            silent, since = silent + 1, since if silent else time.monotonic()
-            if silent >= PATIENCE if heard else member.source == "registered":
+            if not misses:
+                silent_since = time.monotonic()
+            misses += 1
+            if misses >= policy.max_misses if last else member.source == "registered":
                 registry.update(member, state="down", progress=None, error=str(error))
-                waited = time.monotonic() - since
-                if on_hang and heard not in (None, "loading") and waited >= HANGING_AFTER:
-                    heard = None  # told once
+                silence = time.monotonic() - silent_since
+                if on_hang and last not in (None, "loading") and silence >= policy.hangs_after:
+                    last = None  # so that it is called once
                     on_hang()
         else:
-            heard, silent = found.state, 0
+            last, misses = found.state, 0
             message = found.error.message if found.error and found.state == "failed" else None
             registry.update(member, state=found.state, progress=found.progress, error=message)
-        await asyncio.sleep(LATER if member.health.state in ("ready", "failed") else SOON)
+        settled = member.health.state in ("ready", "failed")
+        await asyncio.sleep(policy.slow if settled else policy.fast)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the hub, in a registry of its own."""
+"""Prometheus metrics of the hub, in a registry of their own."""
 
 from collections import Counter as Tally
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from server.hub.registry import Registry
 from server.hub.schema import State
 
 
-class _Workers(Collector):
-    """Counts the workers when somebody asks."""
+class _WorkerStates(Collector):
+    """Counts the workers at each scrape."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One gauge with a sample for each state, those without workers too."""
+        """One gauge with a sample for each state; 0 for states without workers."""
         family = GaugeMetricFamily("chatzoo_hub_workers", "Workers by state", labels=["state"])
         tally = Tally(member.health.state for member in self._registry)
         for state in get_args(State):
@@ -28,11 +28,11 @@ class _Workers(Collector):
 
 
 class HubMetrics:
-    """The numbers of one hub."""
+    """The metrics of one hub."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Workers(registry))
+        self.registry.register(_WorkerStates(registry))
         self.restarts = Counter(
             "chatzoo_hub_worker_restarts",
             "Worker processes that were started again",
@@ -40,5 +40,5 @@ class HubMetrics:
         )
 
     def render(self) -> bytes:
-        """The text that Prometheus reads."""
+        """The metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The built page as static files, and the headers that go with everything the hub sends."""
+"""The built page as static files, and the security headers of all responses of the hub."""
 
 from os import PathLike, stat_result
 from pathlib import Path
@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PAGE = Path(__file__).parent / "page"
 NOT_BUILT = "The page is not built yet. Run `make web`, then load this again.\n"
 
-# The page runs no script and loads no picture, font or frame but its own, whatever a model writes.
-# Workers listen on any host and port, and a person may register any, so `connect-src` cannot name
-# them. KaTeX places the parts of a formula with style attributes, and nothing else needs them.
+# Whatever a model writes: the page runs no script and loads no picture, font or frame but its own.
+# Two things stay open. Workers may listen on any host and port, so `connect-src` cannot list them.
+# KaTeX places the parts of a formula by style attributes; nothing else needs them.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -26,8 +26,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # HTML comes into the page through a sanitiser, or not at all. The other names are for Vue,
-        # for the worker of the difference, and for single references such as `&amp;`.
+        # HTML enters the page through a sanitiser, or not at all. The other policies are Vue's, the
+        # one of the web worker that compares texts, and the one for references such as `&amp;`.
         "require-trusted-types-for 'script'",
         "trusted-types vue dompurify chatzoo-worker chatzoo-entities",
     ]
@@ -64,14 +64,14 @@ HEADERS = {
 
 
 class Page(StaticFiles):
-    """The folder that Vite built: names under assets/ hold a hash of what is in them."""
+    """The folder that Vite built; file names below assets/ contain a hash of the content."""
 
     def __init__(self, directory: Path = PAGE) -> None:
         super().__init__(directory=directory, html=True, check_dir=False)
         self._index = directory / "index.html"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a file, or say how to build them."""
+        """Serve a file, or 503 with a hint if the page is not built."""
         if scope["type"] == "http" and not self._index.is_file():
             await PlainTextResponse(NOT_BUILT, 503)(scope, receive, send)
             return
@@ -84,7 +84,7 @@ class Page(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """The file, with how long a browser may keep it."""
+        """A response with the file and a Cache-Control: hashed names never change."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         hashed = Path(full_path).parent.name == "assets"
         response.headers["Cache-Control"] = (
@@ -94,7 +94,7 @@ class Page(StaticFiles):
 
 
 class SafeHeaders:
-    """Adds `HEADERS` to every response; what says nothing about caching is not to be kept."""
+    """Adds `HEADERS` to every response, and no-store to those without a Cache-Control."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""The list of workers, in memory. Knows neither processes nor HTTP."""
+"""The list of workers and their health, in memory. Knows neither processes nor HTTP."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,15 +7,13 @@ from typing import Any, Literal
 
 from server.http.address import same_worker, seen_from
 from server.http.errors import ApiError
-from server.hub.schema import Health, NewWorker, WorkerEntry
-from server.hub.zoo import ZooWorker
-
-MAX_WORKERS = 64
+from server.hub.schema import MAX_WORKERS, Health, NewWorker, WorkerEntry
+from server.hub.zoo_worker import ZooWorker
 
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One worker of the list. `host` is where a zoo worker listens, "" for a registered one."""
+    """One worker of the list. `host` is the address that a zoo worker listens on, else ""."""
 
     id: str
     name: str
@@ -26,7 +24,7 @@ class Member:
     health: Health = field(default_factory=Health)
 
     def entry(self, client_host: str | None = None) -> WorkerEntry:
-        """What a browser that reached the hub as `client_host` is told."""
+        """The entry on the wire, for a browser that found the hub under the name `client_host`."""
         return WorkerEntry(
             id=self.id,
             name=self.name,
@@ -41,7 +39,7 @@ Listener = Callable[[Member, Health], None]
 
 
 class Registry:
-    """The workers, in the order in which they came."""
+    """The workers, in the order in which they were added."""
 
     def __init__(self, limit: int = MAX_WORKERS) -> None:
         self.limit = limit
@@ -63,7 +61,10 @@ class Registry:
         )
 
     def register(self, new: NewWorker) -> Member:
-        """Add a worker that somebody else started. Raises ApiError 409."""
+        """Add a worker that was started elsewhere.
+
+        Raises ApiError 409 for an address that is on the list, and for one more than `limit`.
+        """
         return self._add(
             new.name,
             new.url,
@@ -79,11 +80,11 @@ class Registry:
         return member
 
     def remove(self, member: Member) -> None:
-        """Take a worker off the list."""
+        """Remove a worker from the list."""
         self._members.pop(member.id, None)
 
     def update(self, member: Member, **changes: Any) -> None:
-        """Change fields of a worker's health and tell the listeners, if it is a change."""
+        """Set fields of a worker's health; calls the listeners if that changed it."""
         before = member.health
         member.health = before.model_copy(update=changes)
         if member.health != before:
@@ -100,7 +101,7 @@ class Registry:
         api_key: str | None = None,
     ) -> Member:
         key = same_worker(url)
-        # From the URL, so that a worker keeps its id when the hub is started again.
+        # Made from the URL, so that a worker keeps its id when the hub is restarted.
         worker_id = hashlib.sha256(key.encode()).hexdigest()[:12]
         if worker_id in self._members:
             other = self._members[worker_id]

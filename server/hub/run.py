@@ -1,4 +1,8 @@
-"""The hub as a program: from a zoo file to the moment when no process is left."""
+"""Runs a hub: from a zoo file until no process is left.
+
+The order at the end: workers drain while the page is still served, then their processes end, then
+the server of the page stops.
+"""
 
 import asyncio
 import contextlib
@@ -18,12 +22,12 @@ from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
 from server.hub.zoo import Zoo
 
-LAST_REQUESTS = 2
-"""Seconds that running requests for the page and the list have when the hub ends."""
+SHUTDOWN_SECONDS = 2
+"""How long running requests for the page and the list may take when the hub ends."""
 
 
 class HubServer(uvicorn.Server):
-    """uvicorn that leaves signals to the hub, which ends only after its workers."""
+    """A uvicorn server without signal handlers: the hub stops it after the workers."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -31,23 +35,24 @@ class HubServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Install no signal handlers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start to serve, then call `on_started`."""
         await super().startup(sockets)
         self._on_started()
 
 
 def up(zoo: Zoo, console: HubConsole) -> None:
-    """Run the hub until Ctrl-C or SIGTERM. Raises ConfigError when a port is taken."""
+    """Run a hub until Ctrl-C or SIGTERM. Raises ConfigError for a port that is taken."""
     own = listen(
         zoo.host,
         zoo.port,
         "end that, or give the hub another port with --port. Is a hub running already?",
     )
     with contextlib.closing(own):
+        # Checked here, as one sentence now is better than a worker that fails later.
         for worker in zoo.workers:
             check_free(
                 worker.options.host,
@@ -58,23 +63,23 @@ def up(zoo: Zoo, console: HubConsole) -> None:
 
 
 class _Hub:
-    """The parts of a running hub, put together."""
+    """The parts of a running hub, and what signals do to them."""
 
     def __init__(self, zoo: Zoo, console: HubConsole) -> None:
         self.zoo = zoo
         self.console = console
         self.registry = Registry()
-        self.registry.listeners.append(console.health)
+        self.registry.listeners.append(console.show_health)
         self.metrics = HubMetrics(self.registry)
-        self.told_to_stop = asyncio.Event()
+        self.stop_requested = asyncio.Event()
         self.supervisor: Supervisor
         self.server: HubServer
 
     async def run(self, own: socket.socket) -> None:
-        """Serve the page and run the workers, until told to stop."""
+        """Serve the page on the socket `own` and run the workers, until a signal comes."""
         async with health_client() as client:
             self.supervisor = Supervisor(
-                self.registry, client, self.console.line, self.metrics.restarts.inc
+                self.registry, client, self.console.print_line, self.metrics.restarts.inc
             )
             app = create_hub(
                 self.registry,
@@ -89,18 +94,19 @@ class _Hub:
                 access_log=False,
                 server_header=False,
                 lifespan="off",
-                timeout_graceful_shutdown=LAST_REQUESTS,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
-            self.server = HubServer(config, self._say_address)
-            with self.console, self._signals():
+            self.server = HubServer(config, self._print_address)
+            with self.console, self._signal_handlers():
                 await self._serve(own)
 
     async def _serve(self, own: socket.socket) -> None:
         serving = asyncio.create_task(self.server.serve(sockets=[own]))
-        serving.add_done_callback(lambda _: self.told_to_stop.set())
+        # A server that fails ends the hub, too.
+        serving.add_done_callback(lambda _: self.stop_requested.set())
         self.supervisor.start(self.zoo.workers)
         try:
-            await self.told_to_stop.wait()
+            await self.stop_requested.wait()
         finally:
             # The page is served to the end, so that people see how the workers stop.
             await self.supervisor.stop()
@@ -108,8 +114,7 @@ class _Hub:
             await serving
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Within: the first Ctrl-C or SIGTERM begins the end, the second ends everything."""
+    def _signal_handlers(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
@@ -120,19 +125,20 @@ class _Hub:
                 loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
-        if self.told_to_stop.is_set():
-            self.console.say("Ending all workers at once.")
+        """The first signal drains the workers, the second kills them."""
+        if self.stop_requested.is_set():
+            self.console.print("Ending all workers at once.")
             self.supervisor.kill()
             self.server.force_exit = True
             return
-        self.told_to_stop.set()
+        self.stop_requested.set()
         if self.zoo.workers:
-            self.console.say("Stopping: answers that run may finish. Once more ends them at once.")
+            self.console.print("Stopping: running answers may finish. Once more ends them at once.")
 
-    def _say_address(self) -> None:
+    def _print_address(self) -> None:
         url = http_url(reachable(self.zoo.host), self.zoo.port)
-        self.console.say(f"\n  [bold]ChatZoo[/] is at [bold underline]{url}[/]\n")
+        self.console.print(f"\n  [bold]ChatZoo[/] is at [bold underline]{url}[/]\n")
         if not is_loopback(self.zoo.host):
-            self.console.say(
+            self.console.print(
                 "[yellow]Everybody who reaches this machine can use it: the hub has no password.[/]"
             )

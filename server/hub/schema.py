@@ -1,4 +1,4 @@
-"""What the hub's worker list looks like on the wire."""
+"""The hub's worker list on the wire."""
 
 import unicodedata
 from typing import Annotated, Literal
@@ -8,15 +8,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from server.http.address import worker_key, worker_url
 from server.worker.schema import ProgressBody
 
+MAX_WORKERS = 64
+"""Most workers of a hub. Each is polled; registering without end must not fill the memory."""
+
 State = Literal["starting", "loading", "ready", "draining", "failed", "down"]
 
 
 class Health(BaseModel):
-    """What the hub knows about a worker's condition.
+    """A worker's health as the hub last saw it.
 
-    `starting`: its process was started, or its URL registered, and nothing was heard yet.
-    `down`: it was there and is not any more, or cannot be reached. `restarts` counts how often the
-    hub started its process again.
+    `state` is the worker's own, or `starting` (its process runs or its URL is registered, and it
+    has not answered yet), or `down` (its process ended, or it cannot be reached). `restarts` counts
+    how often the hub started its process again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,28 +41,28 @@ class WorkerEntry(BaseModel):
 
 
 class WorkerList(BaseModel):
-    """All workers that the hub knows."""
+    """All workers of the hub."""
 
     workers: list[WorkerEntry]
 
 
 def plain_name(name: str) -> str:
-    """A worker's name, which goes into terminals and command lines.
+    """`name` itself, if it can be printed to terminals and passed in command lines.
 
-    Raises ValueError for one with control characters, line ends or halves of characters.
+    Raises ValueError for control characters, line ends and lone surrogates.
     """
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise ValueError("A name has no control characters and no line ends")
     return name
 
 
-def _sendable(key: SecretStr) -> SecretStr:
+def _check_key(key: SecretStr) -> SecretStr:
     worker_key(key.get_secret_value())
     return key
 
 
 class NewWorker(BaseModel):
-    """A worker to register. The key is for the hub's own look at the worker, and never shown."""
+    """A worker to register. The key is for the hub's own polls, and no response contains it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,10 +74,10 @@ class NewWorker(BaseModel):
     url: Annotated[str, AfterValidator(worker_url)] = Field(
         max_length=2000, examples=["http://127.0.0.1:8081"]
     )
-    api_key: Annotated[SecretStr, AfterValidator(_sendable)] | None = Field(None, max_length=1000)
+    api_key: Annotated[SecretStr, AfterValidator(_check_key)] | None = Field(None, max_length=1000)
 
 
 class HubReadiness(BaseModel):
-    """Whether the hub takes requests."""
+    """Whether the hub accepts requests."""
 
     state: Literal["ready", "draining"]

@@ -1,6 +1,6 @@
-"""Keeps the workers of the zoo running: starts, watches, starts again, stops.
+"""Keeps the workers of the zoo running: starts, watches, restarts and stops them.
 
-One task a worker. What a worker is and how it is asked for its health is known elsewhere.
+There is one task for each worker. The registry holds their health, `server.hub.health` polls it.
 """
 
 import asyncio
@@ -16,63 +16,43 @@ import httpx
 import structlog
 
 import server
-from server.hub import health
-from server.hub.process import Child, start_child
+from server.hub.health import HealthPolicy, poll_health
+from server.hub.process import ChildProcess, start_child
 from server.hub.registry import Member, Registry
-from server.hub.zoo import ZooWorker
+from server.hub.restarts import Backoff, RestartPolicy
+from server.hub.zoo_worker import ZooWorker
 
 log = structlog.get_logger("chatzoo.hub")
 
-FIRST_DELAY = 1.0
-LONGEST_DELAY = 30.0
-HEALTHY_AFTER = 60.0
-MARGIN = 5.0
+DRAIN_MARGIN = 5.0
+"""Seconds beyond its own drain time-out that a worker has to end before it is killed."""
 WRONG_USAGE = 2
-"""The exit code of a worker whose options cannot work; starting it again changes nothing.
-
-Of a worker that was started again it says something else: that its port is taken for now."""
+"""Exit code of a worker whose options cannot work."""
 
 OnLine = Callable[[str, str], None]
-"""Called with a worker's name and a line that it wrote."""
-
-
-@dataclass(slots=True)
-class Backoff:
-    """How long to wait before the next start: 1 s, twice as long each time, at most 30 s.
-
-    After a minute of running it begins anew.
-    """
-
-    _next: float = field(default_factory=lambda: FIRST_DELAY)
-
-    def after(self, ran: float) -> float:
-        """The delay in seconds after a process that ran for `ran` seconds."""
-        if ran >= HEALTHY_AFTER:
-            self._next = FIRST_DELAY
-        delay, self._next = self._next, min(self._next * 2, LONGEST_DELAY)
-        return delay
+"""Called with a worker's name and a line of its output."""
 
 
 @dataclass(slots=True, eq=False)
-class _Keeper:
-    """A worker of the zoo, its process if it has one, and the task that keeps it running."""
+class _Managed:
+    """A worker of the zoo, its process if it runs, and the task that keeps it running."""
 
     member: Member
     worker: ZooWorker
     leave: asyncio.Event = field(default_factory=asyncio.Event)
-    child: Child | None = None
+    child: ChildProcess | None = None
     hung: bool = False
     task: asyncio.Task[None] | None = None
 
-    def on_hang(self) -> None:
-        """End the process; a stopped one hears no polite word."""
+    def kill_hung(self) -> None:
+        """Kill the process: a stopped or blocked one would not react to SIGTERM."""
         if self.child is not None:
             self.hung = True
             self.child.kill()
 
 
 class Supervisor:
-    """Runs the zoo's workers and watches all workers of the registry. Lives on one event loop."""
+    """Runs the zoo's workers and polls all workers of the registry. Lives on one event loop."""
 
     def __init__(
         self,
@@ -80,7 +60,10 @@ class Supervisor:
         client: httpx.AsyncClient,
         on_line: OnLine,
         on_restart: Callable[[], None] = lambda: None,
+        *,
         command: Sequence[str] | None = None,
+        health: HealthPolicy | None = None,
+        restarts: RestartPolicy | None = None,
     ) -> None:
         self.registry = registry
         self.stopping = False
@@ -89,138 +72,147 @@ class Supervisor:
         self._on_line = on_line
         self._on_restart = on_restart
         self._command = list(command or worker_command())
-        self._keepers: dict[str, _Keeper] = {}
-        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._health = health or HealthPolicy()
+        self._restarts = restarts or RestartPolicy()
+        self._managed: dict[str, _Managed] = {}
+        self._pollers: dict[str, asyncio.Task[None]] = {}
 
     def start(self, workers: Sequence[ZooWorker]) -> None:
-        """Add the zoo's workers to the registry and start them all; waits for none."""
+        """Add the zoo's workers to the registry and start all of them; does not wait."""
         for worker in workers:
             member = self.registry.add_zoo(worker)
-            keeper = _Keeper(member, worker)
-            keeper.task = _task(self._keep(keeper), f"keep {worker.name}")
-            self._keepers[member.id] = keeper
+            managed = _Managed(member, worker)
+            managed.task = _task(self._keep_running(managed), f"run {worker.name}")
+            self._managed[member.id] = managed
 
     def watch_registered(self, member: Member) -> None:
-        """Begin to ask a registered worker for its health."""
-        self._watchers[member.id] = self._watch(member)
+        """Begin to poll a registered worker."""
+        self._pollers[member.id] = self._poll(member)
 
     def dismiss(self, member: Member) -> None:
-        """Take a worker off the list; the process of a zoo worker is drained and ends by itself."""
+        """Remove a worker from the list; does not wait for the process of a zoo worker to drain."""
         self.registry.remove(member)
-        if watcher := self._watchers.pop(member.id, None):
-            watcher.cancel()
-        if keeper := self._keepers.get(member.id):
-            keeper.leave.set()
+        if poller := self._pollers.pop(member.id, None):
+            poller.cancel()
+        if managed := self._managed.get(member.id):
+            managed.leave.set()
 
     async def stop(self) -> None:
-        """Let every worker finish what it answers, then end it. Returns when none is left."""
+        """Drain and end all workers; returns when no process is left."""
         self.stopping = True
-        for watcher in self._watchers.values():
-            watcher.cancel()
-        for keeper in self._keepers.values():
-            keeper.leave.set()
-        tasks = [*self._watchers.values(), *(k.task for k in self._keepers.values() if k.task)]
+        for poller in self._pollers.values():
+            poller.cancel()
+        for managed in self._managed.values():
+            managed.leave.set()
+        tasks = [*self._pollers.values(), *(m.task for m in self._managed.values() if m.task)]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def kill(self) -> None:
-        """End all processes at once; `stop` then returns soon."""
+        """Kill all processes; a running `stop` then returns soon."""
         self._killed = True
-        for keeper in self._keepers.values():
-            if keeper.child is not None:
-                keeper.child.kill()
+        for managed in self._managed.values():
+            if managed.child is not None:
+                managed.child.kill()
 
-    def _watch(
+    def _poll(
         self, member: Member, on_hang: Callable[[], None] | None = None
     ) -> asyncio.Task[None]:
-        watching = health.watch(self._client, self.registry, member, on_hang)
-        return _task(watching, f"watch {member.name}")
+        polling = poll_health(self._client, self.registry, member, self._health, on_hang)
+        return _task(polling, f"poll {member.name}")
 
     # -- one worker ------------------------------------------------------------------------------
 
-    async def _keep(self, keeper: _Keeper) -> None:
-        """Start a worker again and again, until it is to leave or cannot work."""
-        member, backoff = keeper.member, Backoff()
+    async def _keep_running(self, managed: _Managed) -> None:
+        """Start a worker again whenever it ends, until it is dismissed or its options are wrong."""
+        member, backoff = managed.member, Backoff(self._restarts)
         try:
-            while not keeper.leave.is_set():
+            while not managed.leave.is_set():
                 began = time.monotonic()
-                code, error = await self._run_once(keeper)
-                if keeper.leave.is_set():
+                code, reason = await self._run_once(managed)
+                if managed.leave.is_set():
                     break
+                # Only of the first process this code means options that can never work. Later it
+                # means, for example, that another program has taken the port for now.
                 if code == WRONG_USAGE and not member.health.restarts:
-                    self.registry.update(member, state="failed", progress=None, error=error)
-                    await keeper.leave.wait()
+                    self.registry.update(member, state="failed", progress=None, error=reason)
+                    await managed.leave.wait()
                     break
-                self.registry.update(member, state="down", progress=None, error=error)
-                delay = backoff.after(time.monotonic() - began)
-                self._on_line(member.name, f"{error.splitlines()[0]} Starting again in {delay:g} s")
+                self.registry.update(member, state="down", progress=None, error=reason)
+                delay = backoff.next_delay(time.monotonic() - began)
+                self._on_line(
+                    member.name, f"{reason.splitlines()[0]} Starting again in {delay:g} s"
+                )
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(delay):
-                        await keeper.leave.wait()
+                        await managed.leave.wait()
                         break
                 self._on_restart()
                 self.registry.update(member, restarts=member.health.restarts + 1)
         finally:
-            if self._keepers.get(member.id) is keeper:
-                del self._keepers[member.id]
+            # The same id may be in use again: a removed worker drains while its address is
+            # registered by hand.
+            if self._managed.get(member.id) is managed:
+                del self._managed[member.id]
 
-    async def _run_once(self, keeper: _Keeper) -> tuple[int | None, str]:
-        """One life of a process: its exit code, and how it ended, with its last words."""
-        member, worker = keeper.member, keeper.worker
+    async def _run_once(self, managed: _Managed) -> tuple[int | None, str]:
+        """Run the process until it ends; its exit code, and the reason with its last lines."""
+        member, worker = managed.member, managed.worker
         try:
-            child = keeper.child = await start_child(
+            child = managed.child = await start_child(
                 [*self._command, *worker.arguments()],
                 worker.environment(),
                 lambda line: self._on_line(worker.name, line),
             )
         except OSError as error:
             return None, f"The process cannot be started: {error}."
-        # What the life before ended of stays to be read until this one answers.
+        # `error` stays: the reason of the last end can be read until this process answers.
         self.registry.update(member, state="starting", progress=None)
-        keeper.hung = False
-        watcher = self._watch(member, keeper.on_hang)
-        leaving = asyncio.create_task(keeper.leave.wait())
+        managed.hung = False
+        poller = self._poll(member, managed.kill_hung)
+        leaving = asyncio.create_task(managed.leave.wait())
         ending = asyncio.create_task(child.wait())
         try:
             await asyncio.wait([leaving, ending], return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
                 self.registry.update(member, state="draining", progress=None)
-                watcher.cancel()
-                patience = worker.options.drain_timeout + MARGIN
-                await child.stop(0 if self._killed else patience)
+                # Its silence at the end is no hang and does not mean that it is down.
+                poller.cancel()
+                grace = worker.options.drain_timeout + DRAIN_MARGIN
+                await child.stop(0 if self._killed else grace)
             code = await ending
-            how = "ended"
-            if keeper.hung:
-                how = f"answered nothing for {health.HANGING_AFTER:g} seconds and was ended"
-            return code, f"The process {how} ({told(code)}).\n{child.last_words}".rstrip()
+            end = "ended"
+            if managed.hung:
+                end = f"answered nothing for {self._health.hangs_after:g} seconds and was ended"
+            return code, f"The process {end} ({describe_exit(code)}).\n{child.stderr_tail}".rstrip()
         finally:
-            for task in (watcher, leaving, ending):
+            for task in (poller, leaving, ending):
                 task.cancel()
-            keeper.child = None
+            managed.child = None
 
 
 def _task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """A task whose failure is told at once, and not when somebody asks for its result."""
+    """A task whose failure is logged at once: its result is not awaited before the hub stops."""
 
-    def report(task: asyncio.Task[None]) -> None:
+    def log_failure(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
-            log.error("the hub's own fault", task=name, exc_info=error)
+            log.error("internal error of the hub", task=name, exc_info=error)
 
     task = asyncio.create_task(work, name=name)
-    task.add_done_callback(report)
+    task.add_done_callback(log_failure)
     return task
 
 
-def told(code: int) -> str:
-    """An exit code for a person: `exit code 1`, `signal 9`."""
+def describe_exit(code: int) -> str:
+    """An exit code in words: `exit code 1`, `signal 9`."""
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def worker_command() -> list[str]:
-    """The command that starts a worker with this very Python and this very ChatZoo.
+    """The command that starts a worker with this Python and this ChatZoo.
 
-    `-m` looks into the working directory first, where another package named `server` may lie;
-    `-P` keeps it out, unless that directory is where ours comes from.
+    `-m` searches the working directory first, where another package named `server` may be; `-P`
+    prevents that, unless the working directory is the one that ours was imported from.
     """
     ours = Path(server.__file__).resolve().parents[1]
-    here = [] if ours == Path.cwd() else ["-P"]
-    return [sys.executable, *here, "-m", "server"]
+    isolation = [] if ours == Path.cwd() else ["-P"]
+    return [sys.executable, *isolation, "-m", "server"]

@@ -1,4 +1,4 @@
-"""The zoo file: which workers the hub starts, and with which options.
+"""Reads a zoo file: which workers the hub starts, and with which options.
 
     host: 127.0.0.1
     port: 8080
@@ -6,14 +6,14 @@
       - name: SmolLM2
         pretrained-path: builtin:smollm2
 
-A worker takes its own flags (dashes or underscores), `config` (a file with more of them), and
-`env` (environment variables of its process). This module reads; it starts nothing.
+An entry of `workers` has the options of `chatzoo serve` (with dashes or underscores), `config` (a
+file with more of them), and `env` (variables of its process). Starts nothing.
 """
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,43 +21,22 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bots.errors import ConfigError
+from bots.options import options_of
 from bots.registry.registry import check_path, find_bot
-from server.http.address import http_url, origins_of, reachable
-from server.hub.schema import plain_name
-from server.worker.config import ENV_PREFIX, WorkerConfig, explain, read_options
+from server.http.address import origins_of
+from server.hub.schema import MAX_WORKERS, plain_name
+from server.hub.zoo_worker import ZooWorker
+from server.worker.config import WorkerConfig, explain, parse_config, read_options
 
 HUB_PORT = 8080
 FIRST_WORKER_PORT = 8081
-TOLD_OTHERWISE = {
-    "host",
-    "port",
-    "name",
-    "threads",
-    "allow_origin",
-    "allow_host",
-    "api_key",
-    "drain_timeout",
-}
-CHOOSES_A_MODEL = {
-    ENV_PREFIX + name
-    for name in (
-        "PRETRAINED_PATH",
-        "TYPE",
-        "BOT",
-        "TOKENIZER_PATH",
-        "BASE_MODEL",
-        "REVISION",
-        "NAME",
-    )
-}
-"""Variables that would win over what a worker's entry leaves out; the hub keeps its own of them."""
 
 
 class ZooFile(BaseModel):
-    """The file's own keys. The workers are read one by one, so that an error names its worker.
+    """The keys of the file. Entries of workers are checked one by one, so that errors name them.
 
-    `host` is also where the workers listen, unless a worker says otherwise; the names in
-    `allow_host` are good for hub and workers.
+    `host` is also where workers listen that have no `host` of their own; `allow_host` is for the
+    hub and its workers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,11 +44,11 @@ class ZooFile(BaseModel):
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(HUB_PORT, ge=1, le=65535)
     allow_host: list[str] = Field(default_factory=list)
-    workers: list[dict[str, Any]] = Field(default_factory=list, max_length=64)
+    workers: list[dict[str, Any]] = Field(default_factory=list, max_length=MAX_WORKERS)
 
 
-class _HubOptions(BaseModel):
-    """The keys of a worker that its process does not know as flags."""
+class _EntryKeys(BaseModel):
+    """The keys of an entry that are no options of a worker."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
 
@@ -78,55 +57,16 @@ class _HubOptions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class ZooWorker:
-    """One worker of the file: its options, which of them were given, and its environment.
+class _Entry:
+    """An entry with the options of its `config` file merged in."""
 
-    `threads` is the number of processor threads that it computes with.
-    """
-
-    name: str
-    options: WorkerConfig
-    given: frozenset[str]
-    threads: int
-    env: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        """Where this machine reaches it."""
-        return http_url(reachable(self.options.host), self.options.port)
-
-    def arguments(self) -> list[str]:
-        """The command line after `python -m server`. Never a secret: every user can read it."""
-        options = self.options
-        found = ["--host", options.host, "--port", str(options.port), "--name", self.name]
-        found += ["--threads", str(self.threads), "--exit-on-stdin-eof"]
-        found += ["--drain-timeout", str(options.drain_timeout)]
-        for origin in options.allow_origin:
-            found += ["--allow-origin", origin]
-        for host in options.allow_host:
-            found += ["--allow-host", host]
-        for name in sorted(self.given - TOLD_OTHERWISE):
-            value, flag = getattr(options, name), "--" + name.replace("_", "-")
-            if isinstance(value, bool):
-                found.append(flag if value else flag.replace("--", "--no-", 1))
-            elif value is not None:
-                found += [flag, str(value)]
-        return found
-
-    def environment(self) -> dict[str, str]:
-        """The environment of the worker's process: the hub's, less what chooses models."""
-        found = {"CHATZOO_LOG_FORMAT": "console"}
-        found |= {name: text for name, text in os.environ.items() if name not in CHOOSES_A_MODEL}
-        found |= {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
-        found |= self.env
-        if self.options.api_key is not None:
-            found["CHATZOO_API_KEY"] = self.options.api_key.get_secret_value()
-        return found
+    options: dict[str, Any]
+    env: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Zoo:
-    """A zoo file, read and checked."""
+    """The checked content of a zoo file."""
 
     host: str
     port: int
@@ -134,104 +74,110 @@ class Zoo:
     allow_host: tuple[str, ...] = ()
 
 
-def load_zoo(path: Path, *, host: str | None = None, port: int | None = None) -> Zoo:
-    """Read a zoo file; `host` and `port` win over what it says.
+def load_zoo(
+    path: Path, *, host: str | None = None, port: int | None = None, cores: int | None = None
+) -> Zoo:
+    """Read a zoo file; `host` and `port` win over those in it.
 
-    Raises ConfigError: one sentence that names what is wrong and where.
+    `cores` are the processor cores that the workers share; None means those of this process.
+    Raises ConfigError: one sentence that names the fault and its place.
     """
     if not path.is_file():
         raise ConfigError(f"There is no zoo file {str(path)!r}.")
-    asked = {"host": host, "port": port}
-    data = read_options(path) | {name: value for name, value in asked.items() if value is not None}
+    flags = {"host": host, "port": port}
+    data = read_options(path) | {name: value for name, value in flags.items() if value is not None}
     try:
         file = ZooFile.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from None
-    zoo = Zoo(file.host, file.port, tuple(_workers(file, path)), tuple(file.allow_host))
+    workers = tuple(_read_workers(file, path, cores or available_cores()))
+    zoo = Zoo(file.host, file.port, workers, tuple(file.allow_host))
     _check_unique(zoo, path)
     return zoo
 
 
 def available_cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _threads_in(environment: Mapping[str, str]) -> int | None:
-    """What OMP_NUM_THREADS says; it may list numbers for nested regions, too."""
-    first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) > 0 else None
-
-
-def _workers(file: ZooFile, path: Path) -> Iterator[ZooWorker]:
-    share = max(1, available_cores() // max(1, len(file.workers)))
-    entries: list[tuple[dict[str, Any], dict[str, str]]] = []
+def _read_workers(file: ZooFile, path: Path, cores: int) -> Iterator[ZooWorker]:
+    # Each worker computes with its share of the cores: threads of several models that compete for
+    # the same cores slow each other down.
+    share = max(1, cores // max(1, len(file.workers)))
+    entries: list[_Entry] = []
     for number, raw in enumerate(file.workers, 1):
-        with _told_where(path, number):
-            entries.append(_merged(raw))
-    taken = {file.port, *(entry.get("port") for entry, _ in entries)}
+        with _naming_worker(path, number):
+            entries.append(_merge_config(raw))
+    # All given ports are known before the first free one is chosen.
+    taken = {file.port, *(entry.options.get("port") for entry in entries)}
     free = (port for port in count(FIRST_WORKER_PORT) if port not in taken)
     origins = origins_of(file.host, file.port)
-    for number, (entry, env) in enumerate(entries, 1):
-        with _told_where(path, number):
-            given = frozenset(entry)
+    for number, entry in enumerate(entries, 1):
+        with _naming_worker(path, number):
             defaults: dict[str, Any] = {"host": file.host, "allow_host": file.allow_host}
-            defaults |= {"threads": _threads_in(os.environ | env) or share}
-            if "port" not in entry:
+            defaults |= {"threads": _omp_threads(os.environ | entry.env) or share}
+            if "port" not in entry.options:
                 defaults["port"] = next(free)
-            options = _options(defaults | entry, origins)
+            options = _parse(defaults | entry.options, origins)
             assert options.threads is not None
             _check_model(options)
-            yield ZooWorker(_name(options), options, given, options.threads, env)
+            given = frozenset(entry.options)
+            yield ZooWorker(_checked_name(options), options, given, options.threads, entry.env)
 
 
 @contextmanager
-def _told_where(path: Path, number: int) -> Iterator[None]:
-    """Put the worker's place in the file in front of a ConfigError's sentence."""
+def _naming_worker(path: Path, number: int) -> Iterator[None]:
+    """Put the file and the number of the worker in front of the sentence of a ConfigError."""
     try:
         yield
     except ConfigError as error:
         raise ConfigError(f"{path}, worker {number}: {error.message}") from None
 
 
-def _merged(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """A worker's options over those of its `config` file, and its `env`."""
-    entry = {str(name).replace("-", "_"): value for name, value in raw.items()}
+def _merge_config(raw: Mapping[str, Any]) -> _Entry:
+    """An entry with its options laid over those of its `config` file."""
+    options = {str(name).replace("-", "_"): value for name, value in raw.items()}
     try:
-        ours = _HubOptions.model_validate(entry)
+        keys = _EntryKeys.model_validate(options)
     except ValidationError as error:
         raise ConfigError(explain(error)) from None
-    for name in _HubOptions.model_fields:
-        entry.pop(name, None)
-    merged = read_options(ours.config) | entry
-    if "exit_on_stdin_eof" in merged:
-        raise ConfigError("The option 'exit-on-stdin-eof' is the hub's own.")
-    if not any(merged.get(name) for name in ("pretrained_path", "type", "bot")):
+    for name in _EntryKeys.model_fields:
+        options.pop(name, None)
+    options = read_options(keys.config) | options
+    for option in options_of(WorkerConfig):
+        if option.hub_only and option.name in options:
+            raise ConfigError(f"Only the hub gives the option {option.flag[2:]!r}.")
+    if not any(options.get(name) for name in ("pretrained_path", "type", "bot")):
         raise ConfigError("Which model? Give pretrained-path, type or bot.")
-    return merged, ours.env
+    return _Entry(options, keys.env)
 
 
-def _options(values: dict[str, Any], origins: list[str]) -> WorkerConfig:
-    try:
-        options = WorkerConfig.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(explain(error)) from None
+def _omp_threads(environment: Mapping[str, str]) -> int | None:
+    """The number in OMP_NUM_THREADS; the first, if it lists several for nested regions."""
+    first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def _parse(values: dict[str, Any], origins: list[str]) -> WorkerConfig:
+    """The checked options; the hub's own origins are always allowed."""
+    options = parse_config(values, WorkerConfig)
     if options.port == 0:
-        raise ConfigError("Option 'port': the hub must know it, so it cannot be 0.")
+        raise ConfigError("Option 'port': it cannot be 0, as the page needs a fixed address.")
     more = options.allow_origin if "allow_origin" in values else []
-    return options.model_copy(update={"allow_origin": list(dict.fromkeys([*origins, *more]))})
+    return replace(options, allow_origin=list(dict.fromkeys([*origins, *more])))
 
 
 def _check_model(options: WorkerConfig) -> None:
-    """Raise ConfigError for what the worker would find wrong at its start."""
+    """Raise ConfigError for a path or family that the worker would refuse at its start."""
     check_path(options.pretrained_path)
     check_path(options.tokenizer_path or "")
     find_bot(options.pretrained_path, family=options.type, bot=options.bot)
 
 
-def _name(options: WorkerConfig) -> str:
+def _checked_name(options: WorkerConfig) -> str:
     try:
         return plain_name(options.display_name)
     except ValueError as error:
@@ -239,6 +185,7 @@ def _name(options: WorkerConfig) -> str:
 
 
 def _check_unique(zoo: Zoo, path: Path) -> None:
+    """Raise ConfigError for two equal names or ports."""
     owners: dict[int, str] = {zoo.port: "the hub"}
     names: set[str] = set()
     for worker in zoo.workers:

@@ -1,4 +1,4 @@
-"""What the benchmarks write into their page."""
+"""Writing sections of docs/benchmarks.md."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_page_without_the_marks_is_not_touched(tmp_path: Path) -> None:
-    """A missing end would cost the rest of the page."""
+    """Without an end mark the rest of the page would be lost."""
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- one: begin -->\nb\n", "utf-8")
     with pytest.raises(ValueError, match="one: begin"):
@@ -31,6 +31,6 @@ def test_a_table_has_a_line_below_its_head() -> None:
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
 
 
-def test_the_load_of_the_machine_is_told() -> None:
-    """Both what was before and what was meanwhile."""
+def test_the_load_of_the_machine_is_reported() -> None:
+    """Load before, and cores taken meanwhile."""
     assert "cores meanwhile" in Watch().words()

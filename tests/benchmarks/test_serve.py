@@ -38,8 +38,8 @@ def test_a_server_is_started_measured_and_ended() -> None:
     assert found.memory > 10
 
 
-def test_a_server_that_does_not_start_is_told_with_its_last_words() -> None:
-    """Not waited for."""
+def test_a_server_that_does_not_start_is_an_error_with_its_last_log_line() -> None:
+    """It is noticed before the time limit."""
     peer = _echo("--no-such-flag")
     with pytest.raises(RuntimeError, match="did not start"), started(peer, 1):
         pass
@@ -54,7 +54,7 @@ def test_what_is_not_installed_is_named_and_not_run() -> None:
 
 
 def test_ratios_are_ours_over_theirs_at_the_same_number_of_requests() -> None:
-    """And there is none where ours was not measured."""
+    """There is no ratio where ours was not measured."""
     lines = rows(_echo(), {4: _measured(10, 300), 8: _measured(1, 1)}, {4: _measured(25, 30)})
     assert (lines[0][3], lines[0][7]) == ("2.50", "0.1")
     assert (lines[1][3], lines[1][7]) == ("–", "–")

@@ -1,4 +1,4 @@
-"""The benchmark of the page: what it says of what was seen, and that it sees a small run."""
+"""The benchmark of the page: its report, and a small run."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from bots.backends.echo import pieces
 from tests.e2e.conftest import built_page
 
 
-def test_a_line_has_medians_and_what_memory_is_left() -> None:
+def test_a_row_has_medians_and_the_memory_left() -> None:
     runs = [
         Run(behind=0.1, task=60, keys=[16.0] * 19 + [40.0], memory=Memory(6.0, 2.5, 1.5)),
         Run(behind=0.3, task=90, keys=[24.0] * 20, memory=Memory(5.5, 2.5, 1.5)),
@@ -19,7 +19,7 @@ def test_a_line_has_medians_and_what_memory_is_left() -> None:
     assert "| 5.00 → 5.25 | +5.0 % | 2.0 → 2.5 | 1.0 → 1.5 |" in text
 
 
-def test_a_snapshot_tells_the_page_s_objects_from_the_browser_s() -> None:
+def test_a_snapshot_separates_the_page_s_objects_from_the_browser_s() -> None:
     meta = {
         "node_fields": ["type", "name", "id", "self_size"],
         "node_types": [["hidden", "code", "native"], "string", "number", "number"],
@@ -36,7 +36,7 @@ def test_p95_leaves_out_one_in_twenty() -> None:
     assert p95([7.0]) == 7.0
 
 
-def test_the_prompt_is_as_long_as_it_is_to_be_and_repeats_nothing() -> None:
+def test_the_prompt_has_the_requested_length_and_repeats_nothing() -> None:
     text = markdown(2000)
     assert len(pieces(text)) == 2000
     for mark in ("```python", "| animal", "狐狸", "$$", "1. measure"):
@@ -48,7 +48,7 @@ def test_the_prompt_is_as_long_as_it_is_to_be_and_repeats_nothing() -> None:
 @pytest.mark.browser
 def test_a_small_run() -> None:
     built_page()
-    seen = watch_page(panes=2, tokens=60, runs=1)
+    seen = watch_page(panes=1, tokens=40, runs=1)
     [run] = seen.runs
     for memory in (seen.start, run.memory):
         assert min(memory.objects, memory.document, memory.code) > 0.5

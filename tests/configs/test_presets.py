@@ -1,4 +1,4 @@
-"""The zoo files in configs/: every family of its own has one, and each can be read."""
+"""The zoo files in configs/: every family has one, and each can be read."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_a_preset_is_read_and_its_models_are_of_its_family(file: Path) -> None:
-    """Nothing is loaded."""
+    """Models are chosen, not loaded."""
     zoo = load_zoo(file)
     assert zoo.workers
     if file.stem in MODEL_DICT:
@@ -24,7 +24,7 @@ def test_a_preset_is_read_and_its_models_are_of_its_family(file: Path) -> None:
 
 
 def test_every_family_has_a_preset() -> None:
-    """Families that share a file share a preset."""
+    """Families in the same module share a zoo file."""
     modules = {str(spec).partition(":")[0]: name for name, spec in MODEL_DICT.items()}
     there = {
         str(MODEL_DICT[file.stem]).partition(":")[0]

@@ -1,6 +1,6 @@
-"""What the tests of the documentation share: the pages, their code blocks, their links.
+"""The pages of the documentation, and their code blocks, for the tests in this folder.
 
-Knows Markdown as these pages use it, not all of Markdown.
+Supports the Markdown that these pages use, not all of Markdown.
 """
 
 import re
@@ -31,18 +31,18 @@ class Block:
 
     @property
     def title(self) -> str:
-        """What the comment in its first line says, or ""."""
+        """The text of the comment in its first line, or "" where there is none."""
         first = self.text.partition("\n")[0]
         return first[2:].strip() if first.startswith("# ") else ""
 
 
 def read(name: str) -> str:
-    """A page, by its path from the root of the project."""
+    """The text of a page, by its path from the root of the project."""
     return (ROOT / name).read_text("utf-8")
 
 
 def blocks(text: str, language: str | None = None) -> list[Block]:
-    """The code blocks of a page, in order; those of one language if it is given."""
+    """The code blocks of a page in order, only those of `language` if it is given."""
     found = [Block(*match.groups()) for match in _BLOCK.finditer(text)]
     return [one for one in found if language in (None, one.language)]
 

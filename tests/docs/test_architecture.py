@@ -1,4 +1,4 @@
-"""docs/architecture.md against the code: every folder has one line in its tree."""
+"""docs/architecture.md compared with the code: every folder has one line in its tree."""
 
 from pathlib import PurePosixPath
 

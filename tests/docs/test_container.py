@@ -1,6 +1,6 @@
-"""Dockerfile, .dockerignore and compose.yaml, as far as they can be checked without an engine.
+"""Dockerfile, .dockerignore and compose.yaml, compared with the project and each other.
 
-They are never run here; what is held together is what they say about the project and each other.
+Nothing is run, because that needs a Docker engine.
 """
 
 import json
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from server.hub.supervisor import MARGIN
+from server.hub.supervisor import DRAIN_MARGIN
 from server.hub.zoo import load_zoo
 from server.worker.config import WorkerConfig
 from tests.docs.pages import ROOT, read
 
 
 def instructions(name: str = "Dockerfile") -> list[tuple[str, str]]:
-    """(INSTRUCTION, arguments), comments dropped and continued lines joined."""
+    """The (INSTRUCTION, arguments) of a Dockerfile, without comments, continued lines joined."""
     lines = [line for line in read(name).splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
     return [
@@ -36,7 +36,7 @@ def values(instruction: str) -> list[str]:
     return [rest for word, rest in DOCKERFILE if word == instruction]
 
 
-def test_it_has_two_stages_of_the_python_that_the_project_needs() -> None:
+def test_it_has_two_stages_with_the_python_that_the_project_needs() -> None:
     assert len(values("FROM")) == 2
     assert all(image.startswith("python:3.11-slim") for image in values("FROM"))
 
@@ -49,7 +49,7 @@ def test_it_does_not_run_as_root() -> None:
     assert f"--uid {user}" in " ".join(values("RUN"))
 
 
-def test_it_checks_the_health_where_the_command_listens() -> None:
+def test_the_health_check_uses_the_port_of_the_command() -> None:
     [check] = values("HEALTHCHECK")
     [environment] = values("ENV")
     assert "HEALTH_URL=http://127.0.0.1:8080/healthz" in environment
@@ -72,7 +72,7 @@ def test_its_command_starts_the_demo_on_the_ports_that_it_exposes() -> None:
     assert {mapping.rpartition(":")[2] for mapping in SERVICE["ports"]} == ports
 
 
-def test_compose_lets_in_this_machine_alone_and_keeps_port_numbers() -> None:
+def test_compose_admits_this_machine_only_and_keeps_port_numbers() -> None:
     for mapping in SERVICE["ports"]:
         address, outside, inside = mapping.split(":")
         assert address == "127.0.0.1"
@@ -105,10 +105,10 @@ def test_what_an_image_must_not_hold_is_ignored(secret_or_heavy: str) -> None:
 
 
 def test_compose_waits_longer_than_a_worker_drains() -> None:
-    drains = WorkerConfig.model_fields["drain_timeout"].default + MARGIN
+    drains = WorkerConfig().drain_timeout + DRAIN_MARGIN
     assert int(SERVICE["stop_grace_period"].removesuffix("s")) > drains
 
 
-def test_both_files_say_that_they_were_not_run() -> None:
+def test_both_files_state_that_they_were_not_run() -> None:
     for name in ("Dockerfile", "compose.yaml"):
         assert "Not run by us" in Path(ROOT / name).read_text("utf-8")

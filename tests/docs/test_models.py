@@ -1,4 +1,4 @@
-"""docs/models.md against the code: its table of families, and its example of a format."""
+"""docs/models.md compared with the code: its table of families and its example of a format."""
 
 import re
 
@@ -25,7 +25,7 @@ def test_every_family_has_one_row() -> None:
 
 
 def test_the_ids_are_those_that_are_recognised() -> None:
-    """In full and in the row of their family; options beside them are no ids."""
+    """Each id is in the row of its family; options in that column are not ids."""
     said = [
         (one, cells[0].strip("`"))
         for cells in families()

@@ -1,4 +1,4 @@
-"""All pages: links that lead somewhere, one README in two languages, commands that exist."""
+"""All pages: valid links, the same README in two languages, commands and flags that exist."""
 
 import re
 import shlex
@@ -11,7 +11,6 @@ import typer
 
 from server.cli.main import app
 from server.hub.zoo import load_zoo
-from server.worker.config import WorkerConfig
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose, read
 
 ENGLISH, CHINESE = read("README.md"), read("README.zh-CN.md")
@@ -24,7 +23,7 @@ _FORBIDDEN = re.compile(
 
 
 def slug(heading: str) -> str:
-    """The anchor of a heading, as hosts of Git repositories make it."""
+    """The anchor of a heading, by the rule of Git hosts."""
     text = re.sub(r"[`*\[\]]|\(.*?\)", "", heading).lower()
     return re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-")
 
@@ -34,7 +33,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_have_targets(path: Path) -> None:
     text = re.sub(r"`[^`\n]*`", "", prose(path.read_text("utf-8")))
     for match in _LINK.finditer(text):
         target = unquote(match[1] or match[2])
@@ -96,7 +95,7 @@ def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([\w-]+(?: [\w-]+)*):(?!=)", read("Makefile"), re.MULTILINE))
     known = {name for group in targets for name in group.split()}
     for path in PAGES:
-        # Only in code: prose may use the word.
+        # Code only, because prose may contain the word.
         named = set(re.findall(r"(?:`|^)make ([a-z]+)", path.read_text("utf-8"), re.MULTILINE))
         assert named <= known, f"{path.name}: {named - known}"
 
@@ -152,12 +151,6 @@ def test_zoo_files_of_the_pages_are_read(tmp_path: Path, monkeypatch: pytest.Mon
         assert load_zoo(tmp_path / "zoo.yaml").workers
         read_ones += 1
     assert read_ones >= 2  # the README, in two languages
-
-
-def test_every_option_is_in_the_reference() -> None:
-    reference = read("docs/protocol.md")
-    for name in WorkerConfig.model_fields:
-        assert f"--{name.replace('_', '-')}`" in reference
 
 
 def test_every_dependency_has_its_reason() -> None:

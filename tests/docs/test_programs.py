@@ -1,4 +1,4 @@
-"""The programs and requests of the pages, run against a worker of their own process."""
+"""The programs and requests of the pages, run against a worker process."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ OURS = "http://127.0.0.1:8081"
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """Where a worker listens in place of the one that the pages name."""
+    """The URL of a worker that replaces the one in the pages."""
     with running_worker("--type", "echo") as worker:
         yield worker.url
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import httpx
 import pytest
@@ -19,13 +19,12 @@ from server.hub.metrics import HubMetrics
 from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
 from server.worker.app import create_app
-from server.worker.config import ENV_PREFIX, WorkerConfig, load_config
+from server.worker.config import load_config
 from server.worker.metrics import Metrics
 from server.worker.schema import StreamEvents
 from tests.docs.pages import ROOT, read
 
 PAGE = read("docs/protocol.md")
-INTERNAL = {"exit_on_stdin_eof"}
 OFF_THE_WIRE = {"invalid_config"}
 """Codes of errors that end a process before it can answer anybody."""
 
@@ -54,32 +53,6 @@ def test_every_route(route: str) -> None:
 def test_every_event(event: str) -> None:
     assert f"| `{event}` |" in PAGE
     assert f"\nevent: {event}\n" in PAGE
-
-
-def row_of(flag: str) -> list[str]:
-    """The cells of an option's row."""
-    [row] = [line for line in PAGE.splitlines() if line.startswith(f"| `{flag}` |")]
-    return [cell.strip() for cell in row.strip("|").split("|")]
-
-
-@pytest.mark.parametrize("name", sorted(set(WorkerConfig.model_fields) - INTERNAL))
-def test_every_option(name: str) -> None:
-    _, variable, default, _ = row_of("--" + name.replace("_", "-"))
-    assert variable == f"`{ENV_PREFIX}{name.upper()}`"
-    value: Any = WorkerConfig.model_fields[name].get_default(call_default_factory=True)
-    if isinstance(value, bool):
-        assert default == ("yes" if value else "no")
-    elif isinstance(value, int | float):
-        assert float(default) == value
-    elif isinstance(value, str) and value:
-        assert default == f"`{value}`"
-    else:
-        assert default
-
-
-def test_the_option_that_is_the_hubs_own() -> None:
-    for name in INTERNAL:
-        assert f"--{name.replace('_', '-')}" in PAGE
 
 
 def codes() -> set[str]:

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Locator, expect
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tests.e2e.browser import Pane, ZooPage
 from tests.server.hub.conftest import Hub
@@ -108,12 +111,25 @@ def test_a_mark_waits_until_all_have_ended(
     expect(row.nth(1)).to_contain_text("stopped")
 
 
+def shrunk(folder: Path, out: Path) -> Path:
+    """A model of one narrow layer with the tokenizer and the template of the one in `folder`."""
+    torch.manual_seed(0)  # words without white space that Markdown would lose
+    config = AutoConfig.from_pretrained(
+        folder, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
+    )
+    config.num_key_value_heads, config.head_dim, config.tie_word_embeddings = 2, 16, False
+    AutoModelForCausalLM.from_config(config).save_pretrained(out)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(out)
+    return out
+
+
 @pytest.mark.model
-@pytest.mark.usefixtures("builtin_folder")
-def test_the_exact_prompt_of_a_model(zoo_page: ZooPage, start_zoo: Callable[..., Hub]) -> None:
+def test_the_exact_prompt_of_a_model(
+    zoo_page: ZooPage, start_zoo: Callable[..., Hub], builtin_folder: Path, tmp_path: Path
+) -> None:
     page = zoo_page.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    model = {"name": "Smol", "pretrained-path": "builtin:smollm2"}
+    model = {"name": "Smol", "pretrained-path": str(shrunk(builtin_folder, tmp_path / "smol"))}
     page.goto(start_zoo(model, alone=True).url)
     smol = zoo_page.pane("Smol")
     smol.set(max_new_tokens="4", temperature="0")
@@ -215,8 +231,8 @@ def test_figures_of_all_panes(zoo_page: ZooPage, start_zoo: Callable[..., Hub]) 
     page = zoo_page.page
     page.goto(start_zoo("Fox", "Owl", "Cat").url)
     fox, owl, cat = (zoo_page.pane(name) for name in ("Fox", "Owl", "Cat"))
-    fox.set(rate="4")
-    owl.set(rate="3")
+    fox.set(rate="16")
+    owl.set(rate="8")
     cat.set(rate="50", max_new_tokens="2")
     zoo_page.ask("one two three four five six")
     for pane in (fox, owl, cat):

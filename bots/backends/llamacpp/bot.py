@@ -1,37 +1,31 @@
 """LlamaCppChatBot: GGUF files, run by llama.cpp inside this process.
 
-The binding embeds llama.cpp's own server. Answers come from it by callbacks; templates and
-tokens, for which it has no function, by HTTP over a Unix socket in a folder that only this user
-can open. No network port is opened.
+The binding contains llama.cpp's own server. Answers come from it by callbacks. Templates and
+tokens, for which the binding has no function, come by HTTP over a Unix socket in a folder that only
+this user can open; no network port is opened.
 
-llama.cpp does not score prompts. It is asked for each token after those before it, which it still
-has in its cache: exact, but a pass for each token. What it does not give at all is the
-log-probability of a new token that ends inside a character (a character of several tokens has one
-entry, its last token's).
+The server gives no log-probability of a new token that ends inside a character: a character of
+several tokens has one entry, its last token's.
 """
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bots.backends.llamacpp import parameters
-from bots.backends.llamacpp.chunks import (
-    ChunkReader,
-    error_of,
-    request_of,
-    score_request,
-    scored_of,
-)
+from bots.backends.llamacpp.chunks import ChunkReader, completion_request
+from bots.backends.llamacpp.client import LlamaCppClient
 from bots.backends.llamacpp.gguf_header import read_header
-from bots.backends.llamacpp.socket import SOCKET, ask, private_folder
+from bots.backends.llamacpp.parameters import import_binding, read_ahead, server_parameters
+from bots.backends.llamacpp.scoring import score_prompt
+from bots.backends.llamacpp.socket_folder import SOCKET, private_folder
 from bots.chatbot import ChatBot
 from bots.checkpoints import builtin
 from bots.errors import BotError, InvalidRequest, LoadError
-from bots.events import Message, Step, TokenLogprob, Usage
+from bots.events import Message, Step, Usage
 from bots.hooks import BotInfo, Inputs
 from bots.process_memory import peak_resident
 from bots.sampling import SamplingSettings
@@ -40,7 +34,7 @@ from bots.streaming.pause import Pause, PausingQueue
 
 
 class LlamaCppSettings(SamplingSettings):
-    """What can be set for llama.cpp, whose penalties count the prompt's tokens too."""
+    """The settings of llama.cpp, whose penalties count the prompt's tokens too."""
 
     presence_penalty: float = control(
         0.0,
@@ -65,7 +59,9 @@ class LlamaCppSettings(SamplingSettings):
 class LlamaCppChatBot(ChatBot[SamplingSettings]):
     """Any GGUF file with a chat template inside it.
 
-    Each of the `max_running` slots has a context of its own (see `parameters.context_for`).
+    llama.cpp decodes up to `max_running` requests at a time, each in a slot with its own context
+    (see `parameters.context_per_slot`). Memory for all slots is taken at the start, so there are
+    few by default.
     """
 
     Settings = LlamaCppSettings
@@ -74,13 +70,13 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
     reasoning_tags = ("<think>", "</think>")
 
     needs_template: ClassVar[bool] = True
-    """Whether the prompt is what a template in the file makes."""
+    """Whether the prompt comes from a template in the file, which must then contain one."""
 
     adds_special_tokens: ClassVar[bool] = True
-    """Whether the tokens are added that the file's tokenizer puts around a text: LLaMA's `<s>`."""
+    """Whether a prompt gets the tokens that the file puts around a text, such as LLaMA's `<s>`."""
 
     stop_tokens: ClassVar[tuple[str, ...]] = ()
-    """Tokens that end an answer beside those that the file names, by their texts."""
+    """Texts of the tokens that end an answer, in addition to those that the file names."""
 
     def __init__(self, config: BotConfig | None = None) -> None:
         super().__init__(config)
@@ -88,14 +84,15 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
             self.max_running = self.config.max_running
         self._server: Any = None
         self._folder: Path | None = None
+        self._client: LlamaCppClient | None = None
         self._threads: set[threading.Thread] = set()
         self._closing = threading.Event()
 
     # -- loading ---------------------------------------------------------------------------------
 
     def load_model(self) -> None:
-        """Check the file, then give it to llama.cpp. Raises LoadError."""
-        xllamacpp = parameters.binding()
+        """Check the file, then load it with llama.cpp. Raises LoadError."""
+        xllamacpp = import_binding()
         path = builtin.resolve(self.config.pretrained_path, self.progress)
         self.progress("checking the file", None)
         self._header = read_header(path)
@@ -105,18 +102,15 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
                 f"{path!r} has no chat template inside, so its prompt format is not known. Name"
                 " its family with --type, such as vicuna, or use a file with a template."
             )
-        parameters.read_ahead(path, self._header, self.progress)
+        read_ahead(path, self._header, self.progress)
         self.progress("loading the weights", None)
         self._folder = private_folder()
-        params = parameters.parameters(
-            xllamacpp,
-            path,
-            self._header,
-            self._folder / SOCKET,
-            self.max_running,
-            self.config,
+        socket = self._folder / SOCKET
+        params = server_parameters(
+            xllamacpp, path, self._header, socket, self.max_running, self.config
         )
         try:
+            # Returns when the model is loaded and the server listens on the socket.
             self._server = xllamacpp.Server(params)
         except RuntimeError as error:
             self.close()
@@ -125,29 +119,31 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
                 f" {self._header.architecture!r}); its own message is in the log. Either it does"
                 " not know this kind of model, or the file is damaged, or memory is too small."
             ) from error
-        facts = self._ask("GET", "/props")
-        self._context = int(facts["default_generation_settings"]["n_ctx"])
-        self._file_type = facts.get("model_ftype")
+        self._client = LlamaCppClient(socket)
+        properties = self._client.properties()
+        self._context = int(properties["default_generation_settings"]["n_ctx"])
+        self._file_type = properties.get("model_ftype")
+
+    @property
+    def client(self) -> LlamaCppClient:
+        """The client of the running server; there is one while the model is loaded."""
+        assert self._client is not None
+        return self._client
 
     # -- prompts ---------------------------------------------------------------------------------
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """What the file's template makes of the messages, up to where the answer begins.
+        """The prompt that the file's template makes of the messages, up to the answer's begin.
 
-        A begin token is not in it: `get_input` adds the one that the file asks for.
+        It has no begin token: `get_input` adds the one that the file names.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        status, answer = self._send("POST", "/apply-template", {"messages": turns})
-        if status != 200:
-            reason = answer.get("error", {}).get("message", answer)
-            raise InvalidRequest(
-                f"messages: the model's chat template refuses them: {reason}", param="messages"
-            )
-        return str(answer["prompt"])
+        return self.client.apply_template(
+            [{"role": message.role, "content": message.content} for message in messages]
+        )
 
     def get_input(self, prompt: str) -> Inputs:
         """The ids of llama.cpp's tokenizer; see `adds_special_tokens`."""
-        ids = self._ids_of(prompt, added=self.adds_special_tokens, special=True)
+        ids = self.client.tokenize(prompt, add_special=self.adds_special_tokens, special=True)
         if not ids:
             raise InvalidRequest("prompt: it has no tokens.", param="prompt")
         return Inputs(prompt, ids)
@@ -159,104 +155,88 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
-        return Inputs(self._text_of(token_ids), list(token_ids))
-
-    def _text_of(self, ids: Sequence[int]) -> str:
-        return str(self._ask("POST", "/detokenize", {"tokens": list(ids)})["content"])
-
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
-        status, answer = self._send(method, path, body)
-        if status != 200:
-            raise error_of(answer.get("error", {}))
-        return answer
-
-    def _send(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        assert self._folder is not None
-        return ask(str(self._folder / SOCKET), method, path, body)
+        return Inputs(self.client.detokenize(token_ids), list(token_ids))
 
     # -- answering -------------------------------------------------------------------------------
 
     def generate(
         self, inputs: Inputs, settings: SamplingSettings, stop: threading.Event
     ) -> Iterator[Step | Pause]:
-        """Decode in one of llama.cpp's slots, and go on in the thread that brings the chunks.
+        """Decode in one of llama.cpp's slots.
 
-        A stop takes effect at the next token, or batch of the prompt: llama.cpp then cancels the
-        task and frees the slot.
+        A stop takes effect at the next token, or after the running batch of the prompt: llama.cpp
+        then cancels the task and frees the slot.
         """
         assert inputs.token_ids is not None
         if settings.prompt_logprobs is not None:
-            scores = self._scores(inputs.token_ids, settings.prompt_logprobs)
+            scores = score_prompt(
+                self.client,
+                inputs.token_ids,
+                settings.prompt_logprobs,
+                self._header.vocabulary or 0,
+            )
             taken = takewhile(lambda _: not (stop.is_set() or self._closing.is_set()), scores)
             yield Step(prompt_logprobs=tuple(taken))
-        if settings.max_new_tokens == 0:  # llama.cpp would make one
+        if settings.max_new_tokens == 0:  # llama.cpp would decode one token
             yield Step(finish_reason="length", usage=Usage(len(inputs.token_ids), 0))
             return
-        shown = [*(self.reasoning_tags or ()), *self.stop_tokens]
-        wanted = request_of(inputs.token_ids, settings, self._context, shown)
-        reader = ChunkReader(self._ids_of, settings.logprobs)
+        # `chat()` finds reasoning and stops in the text, so these tokens must have one.
+        visible = [*(self.reasoning_tags or ()), *self.stop_tokens]
+        request = completion_request(inputs.token_ids, settings, self._context, visible)
+        reader = ChunkReader(self.client.tokenize, settings.logprobs)
+        with closing(self._chunks(request, stop)) as chunks:
+            for chunk in chunks:
+                if isinstance(chunk, Pause):
+                    yield chunk
+                elif step := reader.step(chunk):
+                    yield step
+        if not reader.finished and not stop.is_set():
+            raise BotError("llama.cpp ended the answer without saying why. Its log may tell.")
+
+    def _chunks(
+        self, request: Mapping[str, Any], stop: threading.Event
+    ) -> Generator[dict[str, Any] | Pause, None, None]:
+        """The chunks of an answer, and a pause while there is none. Closing it ends the decoding.
+
+        `handle_completions` blocks until the answer ends, so each request has a thread in it. That
+        thread brings the chunks and resumes the paused request, which therefore goes on in it:
+        waking another thread for each token would take time from the decoding.
+        """
         left = threading.Event()
-        chunks: PausingQueue[dict[str, Any] | None] = PausingQueue()
+        arrived: PausingQueue[dict[str, Any] | None] = PausingQueue()
 
         def receive(chunk: dict[str, Any]) -> bool:
-            chunks.put(chunk)
+            """Called by llama.cpp with each chunk; true cancels the task."""
+            arrived.put(chunk)
             return stop.is_set() or left.is_set() or self._closing.is_set()
 
         def decode() -> None:
             try:
-                self._server.handle_completions(wanted, receive)
+                self._server.handle_completions(request, receive)
             finally:
-                chunks.put(None)
+                arrived.put(None)
                 self._threads.discard(thread)
 
         thread = threading.Thread(target=decode, name="llama.cpp request", daemon=True)
         self._threads.add(thread)
         thread.start()
         try:
-            for chunk in chunks.read():
-                if chunk is None or stop.is_set():
-                    break
-                if isinstance(chunk, Pause):
-                    yield chunk
-                elif step := reader.step(chunk):
-                    yield step
+            for chunk in arrived.read():
+                if chunk is None or stop.is_set() or self._closing.is_set():
+                    return
+                yield chunk
         finally:
             left.set()
+            # The generator may be closed inside `receive`, where joining would wait for itself.
             if thread is not threading.current_thread():
                 thread.join()
-        if not reader.finished and not stop.is_set():
-            raise BotError("llama.cpp ended the answer without saying why. Its log may tell.")
-
-    def _scores(self, ids: Sequence[int], top: int) -> Iterator[TokenLogprob]:
-        """Of each token of a prompt, with `top` candidates."""
-        yield TokenLogprob(ids[0], self._text_of(ids[:1]), None)
-        for at, own in enumerate(ids[1:], 1):
-            asked = score_request(ids[:at], own, top)
-            found = scored_of(self._ask("POST", "/completion", asked), own, top)
-            if found is None:
-                # Chosen in its place, a whole character shows all candidates, and so this one.
-                asked = score_request(ids[:at], self._whole_character, self._header.vocabulary or 0)
-                found = scored_of(self._ask("POST", "/completion", asked), own, top)
-            if found is None:
-                raise BotError(f"llama.cpp gave no log-probability of token {own} of the prompt.")
-            yield found
-
-    @cached_property
-    def _whole_character(self) -> int:
-        return self._ids_of(".")[-1]
-
-    def _ids_of(self, text: str, *, added: bool = False, special: bool = False) -> list[int]:
-        """A text's ids, with `added` tokens around it; `special` ones are known by their names."""
-        asked = {"content": text, "add_special": added, "parse_special": special}
-        ids: list[int] = self._ask("POST", "/tokenize", asked)["tokens"]
-        return ids
 
     def idle_slots(self) -> int:
-        """Slots that decode nothing now."""
-        return sum(not slot["is_processing"] for slot in self._ask("GET", "/slots"))
+        """Number of slots without a task."""
+        return sum(not slot["is_processing"] for slot in self.client.slots())
 
     def info(self) -> BotInfo:
-        """What the file and llama.cpp say."""
+        """Quantization and context length, by llama.cpp."""
         return BotInfo(
             native_class="llama.cpp",
             quantization=self._file_type,
@@ -264,8 +244,10 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
         )
 
     def memory(self) -> dict[str, int]:
-        """The file's tensors, keys and values of all slots, which llama.cpp holds from the start,
-        and the peak."""
+        """Bytes of the file's tensors, of the KV cache and of the process at its peak.
+
+        llama.cpp allocates the KV cache of all slots at the start.
+        """
         token = self._header.cache_bytes_per_token
         held = {
             "weights": self._header.bytes,
@@ -275,10 +257,14 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
         return {kind: size for kind, size in held.items() if size is not None}
 
     def close(self) -> None:
-        """End what runs, free the model, remove the socket."""
+        """Cancel what runs, free the model and remove the socket's folder."""
+        # The order matters: a thread inside `handle_completions` needs the server.
         self._closing.set()
         for thread in list(self._threads):
             thread.join()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
         self._server = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,34 +1,36 @@
-"""llama.cpp's completion requests and chunks, as settings and steps.
+"""Settings to llama.cpp's completion request, and its chunks to steps.
 
-Functions of JSON; knows neither the binding nor a socket.
+Knows JSON; knows neither the binding nor a socket.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
+from bots.backends.llamacpp.client import error_from
 from bots.events import FinishReason, Step, TokenLogprob, TopLogprob, Usage
 from bots.sampling import SamplingSettings
 
-# The order in which transformers applies them, so that the same settings mean the same, but for
-# top-k, which keeps the same tokens before a temperature and leaves fewer to the others.
+# The order in which transformers applies them, so that equal settings mean the same. Top-k comes
+# before the temperature: it keeps the same tokens there, and the samplers after it have fewer to
+# sort.
 _SAMPLERS = ["penalties", "top_k", "temperature", "top_p", "min_p", "typ_p"]
-# Of the most probable token alone nothing needs the whole vocabulary's probabilities.
-_GREEDY = {"samplers": ["penalties", "top_k"], "top_k": 1}
+
+GREEDY = {"samplers": ["penalties", "top_k"], "top_k": 1}
+"""Sampling that keeps the most probable token, without a softmax over the whole vocabulary."""
 
 
-def request_of(
+def completion_request(
     token_ids: Sequence[int],
     settings: SamplingSettings,
     context: int,
-    shown: Sequence[str] = (),
+    visible_tokens: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The completion request for these ids and settings, in a context of so many tokens.
+    """The streaming completion request for ids and settings, in a context of `context` tokens.
 
-    Special tokens have no text, but for those `shown`. Stop texts are not in it: `chat()` looks
-    for them, in the same way for every bot.
+    Special tokens have no text in the answer, apart from `visible_tokens`. Stop texts are not
+    sent: `chat()` looks for them, in the same way for every bot.
     """
-    ask: dict[str, Any] = {
+    request: dict[str, Any] = {
         "prompt": list(token_ids),
         "stream": True,
         "max_tokens": settings.max_new_tokens,
@@ -41,68 +43,40 @@ def request_of(
         "repeat_penalty": settings.repetition_penalty,
         "presence_penalty": settings.presence_penalty,
         "frequency_penalty": settings.frequency_penalty,
-        "repeat_last_n": context,
+        "repeat_last_n": context,  # penalties count all tokens, as those of transformers do
         "ignore_eos": settings.ignore_eos,
-        "preserved_tokens": list(shown),
+        "preserved_tokens": list(visible_tokens),
         "cache_prompt": True,
-        "return_progress": True,  # a chunk for each batch of the prompt, at which to stop
+        "return_progress": True,  # a chunk after each batch of the prompt, where a stop can act
         "return_tokens": True,
-        "verbose": True,  # adds llama.cpp's own form of the chunk, which has ids and their count
+        "verbose": True,  # adds llama.cpp's own form of each chunk: the ids and their count
     }
     if settings.temperature == 0:
-        ask |= _GREEDY
-    if settings.seed is not None:
-        ask["seed"] = settings.seed
+        request |= GREEDY
+    if settings.seed is not None:  # without, llama.cpp draws one
+        request["seed"] = settings.seed
     if settings.logprobs is not None:
-        ask["logprobs"] = max(settings.logprobs, 1)  # 0 would not even give the token's own
-    return ask
-
-
-def score_request(before: Sequence[int], choice: int, candidates: int) -> dict[str, Any]:
-    """The request, in llama.cpp's own form, for the most probable tokens after others.
-
-    `choice` is the only token that can be chosen, and so the one whose log-probability comes in
-    any case: they are taken before the choice and know nothing of it.
-    """
-    return _GREEDY | {
-        "prompt": list(before),
-        "n_predict": 1,
-        "n_probs": max(candidates, 1),
-        "logit_bias": [[choice, 1e9]],
-        "temperature": 0,
-        "cache_prompt": True,
-    }
-
-
-def scored_of(answer: dict[str, Any], token_id: int, top: int) -> TokenLogprob | None:
-    """A token's score, and the `top` candidates, in the answer to a `score_request`.
-
-    None where it is not there: llama.cpp is silent about a choice that ends inside a character.
-    """
-    for found in answer.get("completion_probabilities", ()):
-        for entry in (found, *found["top_logprobs"]):
-            if entry["id"] == token_id:
-                return _scored(entry, found["top_logprobs"][:top])
-    return None
+        request["logprobs"] = max(settings.logprobs, 1)  # 0 would leave out the token's own
+    return request
 
 
 class ChunkReader:
-    """The chunks of one answer, one after the other, as steps.
+    """The chunks of one answer as steps. `finished` becomes true with the finish reason.
 
-    A character of several tokens comes as one chunk with the last token's id only. `tokenize`
-    finds the others again; where it finds something else, the ids of that step are incomplete.
+    llama.cpp sends a character of several tokens as one chunk, with the last token's id only.
+    `tokenize` finds the others; where its ids do not fit, those of that step are incomplete.
     """
 
     def __init__(self, tokenize: Callable[[str], list[int]], logprobs: int | None = None) -> None:
         self._tokenize = tokenize
         self._top = logprobs
-        self._counted = 0
+        self._predicted = 0  # tokens that the chunks so far stand for
         self.finished = False
 
     def step(self, chunk: dict[str, Any]) -> Step | None:
-        """The step of a chunk, None for news about the prompt. Raises BotError subclasses."""
+        """The step of a chunk; None for the progress of the prompt. Raises BotError subclasses."""
         if "error" in chunk:
-            raise error_of(chunk["error"])
+            raise error_from(chunk["error"])
         choice = chunk["choices"][0]
         own = chunk.get("__verbose", {})
         if choice["finish_reason"] is None and "prompt_progress" in chunk:
@@ -117,18 +91,21 @@ class ChunkReader:
         )
 
     def _ids(self, text: str, given: list[int], predicted: int) -> tuple[int, ...]:
-        new, self._counted = predicted - self._counted, predicted
+        """The ids of a chunk's text, of which `predicted` counts all so far."""
+        new, self._predicted = predicted - self._predicted, predicted
         if text and given and new > len(given):
-            again = self._tokenize(text)
-            if len(again) == new and again[-1] == given[-1]:
-                return tuple(again)
+            # One text may have several tokenizations. Only one with the right number of ids and
+            # the right last id is taken; an incomplete list is better than a wrong one.
+            found = self._tokenize(text)
+            if len(found) == new and found[-1] == given[-1]:
+                return tuple(found)
         return tuple(given)
 
     def _logprobs(self, found: dict[str, Any] | None) -> tuple[TokenLogprob, ...]:
         if self._top is None or not found:
             return ()
         return tuple(
-            _scored(entry, entry["top_logprobs"][: self._top]) for entry in found["content"]
+            token_logprob(entry, entry["top_logprobs"][: self._top]) for entry in found["content"]
         )
 
     def _reason(self, given: str | None) -> FinishReason | None:
@@ -138,7 +115,8 @@ class ChunkReader:
         return "length" if given == "length" else "stop"
 
 
-def _scored(entry: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> TokenLogprob:
+def token_logprob(entry: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> TokenLogprob:
+    """The log-probability of llama.cpp's entry of a token, with these candidates."""
     top = tuple(TopLogprob(one["id"], one["token"], one["logprob"]) for one in candidates)
     return TokenLogprob(entry["id"], entry["token"], entry["logprob"], top)
 
@@ -148,13 +126,3 @@ def _usage(given: dict[str, Any] | None) -> Usage | None:
         return None
     cached = given.get("prompt_tokens_details", {}).get("cached_tokens", 0)
     return Usage(given["prompt_tokens"], given["completion_tokens"], cached)
-
-
-def error_of(given: dict[str, Any]) -> BotError:
-    """llama.cpp's error object as one of ours."""
-    message, kind = str(given.get("message", "no reason given")), given.get("type")
-    if kind == "exceed_context_size_error":
-        return ContextLengthExceeded(int(given["n_prompt_tokens"]), int(given["n_ctx"]))
-    if kind == "invalid_request_error":
-        return InvalidRequest(f"llama.cpp: {message}")
-    return BotError(f"llama.cpp: {message}")

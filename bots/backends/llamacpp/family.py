@@ -1,7 +1,7 @@
-"""A family's prompt, settings and stops, with llama.cpp to answer: `--type vicuna model.gguf`.
+"""Chat bots with a family's prompt, settings and stops, decoded by llama.cpp.
 
-Takes from a family what is text. A family that handles token ids itself is refused, as a GGUF
-file's tokenizer does not give it what the checkpoint's own does.
+For `--type vicuna model.gguf`. Takes from a family what works on text. A family that works on
+token ids is refused, because a GGUF file's tokenizer may give other ids than the checkpoint's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,16 @@ from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, with_defaults
 from bots.streaming.pause import Pause
 
-_OF_IDS = ("load_tokenizer", "encode_messages", "get_input", "extra_settings", "generate")
-"""Hooks that work on ids or with the checkpoint's own tokenizer."""
+_ID_HOOKS = ("load_tokenizer", "encode_messages", "get_input", "extra_settings", "generate")
+"""Hooks that work on ids or with the checkpoint's own tokenizer. A family that overrides one of
+them is refused."""
 
 _OWN_IDS = "its tokenizer puts tokens around a prompt that a GGUF file does not name"
 _ENCODER = "it has an encoder, which llama.cpp's server does not run"
+# Families whose hooks do not show why a GGUF file is not enough.
 _REFUSED = {"chatglm": _OWN_IDS, "chatglm2": _OWN_IDS, "godel": _ENCODER, "fastchat-t5": _ENCODER}
 
+# Class attributes that mean the same for llama.cpp.
 _SHARED = (
     "stop_texts", "stop_tokens", "adds_special_tokens", "reasoning_tags", "trims_history",
     "history_turns", "__doc__",
@@ -34,7 +37,7 @@ _SHARED = (
 
 
 class FamilyChatBot(LlamaCppChatBot):
-    """Any GGUF file, with the prompt of the family `kind`; made by `with_llamacpp`."""
+    """Base of the classes that `with_llamacpp` makes: any GGUF file, with the prompt of `kind`."""
 
     kind: ClassVar[type[TransformersChatBot]]
     needs_template = False
@@ -44,10 +47,10 @@ class FamilyChatBot(LlamaCppChatBot):
         self._family = self.kind(config)
 
     def load_model(self) -> None:
-        """The file, which must have the tokens that end this family's answers."""
+        """Load the file. Raises LoadError if it lacks a token that ends this family's answers."""
         super().load_model()
         for token in self.stop_tokens:
-            if len(self._ids_of(token, special=True)) != 1:
+            if len(self.client.tokenize(token, special=True)) != 1:
                 self.close()
                 raise LoadError(
                     f"The tokenizer of {self.config.pretrained_path!r} has no token {token!r}, so"
@@ -55,40 +58,45 @@ class FamilyChatBot(LlamaCppChatBot):
                 )
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        """The family's."""
-        return self._family.get_prompt(messages, self._own(settings))
+        """The prompt of the family."""
+        return self._family.get_prompt(messages, self.family_settings(settings))
 
     def generate(
         self, inputs: Inputs, settings: SamplingSettings, stop: Event
     ) -> Iterator[Step | Pause]:
-        """Decode as the family's settings mean it."""
-        return super().generate(inputs, self._own(settings), stop)
+        """Decode with the family's settings, such as greedily unless it samples."""
+        return super().generate(inputs, self.family_settings(settings), stop)
 
-    def _own(self, settings: BotSettings) -> SamplingSettings:
-        """The family's settings, with its defaults for what llama.cpp does not have."""
+    def family_settings(self, settings: BotSettings) -> SamplingSettings:
+        """The family's own settings, with its defaults for those that llama.cpp lacks."""
         known = self.kind.Settings.model_fields
         shared = {name: value for name, value in settings if name in known}
         settled: SamplingSettings = self._family.settle(self.kind.Settings(**shared))
         return settled
 
 
-class _TidyingChatBot(FamilyChatBot):
-    """For families that change the text of an answer; see `ChatBot.rewrites`."""
+class _RewritingChatBot(FamilyChatBot):
+    """Base for families that change the text of an answer.
+
+    A class of its own, because overriding `process_response` makes `ChatBot.rewrites` true.
+    """
 
     def process_response(self, text: str) -> str:
-        """The family's."""
+        """The answer as the family changes it."""
         return self._family.process_response(text)
 
 
 def with_llamacpp(kind: type[ChatBot]) -> type[ChatBot]:
-    """The class that answers as `kind` does, from a GGUF file; `kind` if it is none of
-    transformers'. Raises ConfigError where the family needs more than text.
+    """The class that answers like the family `kind` from a GGUF file.
+
+    A class that is no family of the transformers backend is returned unchanged. Raises ConfigError
+    where the family needs more than text.
     """
     if not issubclass(kind, TransformersChatBot):
         return kind
     name = kind.family or kind.__name__
     changed = [
-        hook for hook in _OF_IDS if getattr(kind, hook) is not getattr(TransformersChatBot, hook)
+        hook for hook in _ID_HOOKS if getattr(kind, hook) is not getattr(TransformersChatBot, hook)
     ]
     if name in _REFUSED or changed:
         why = _REFUSED.get(name, "it handles token ids with the tokenizer of its own checkpoints")
@@ -96,12 +104,13 @@ def with_llamacpp(kind: type[ChatBot]) -> type[ChatBot]:
             f"--type {name} does not take a GGUF file: {why}. Give the checkpoint's own folder.",
             param="type",
         )
-    tidies = kind.process_response is not ChatBot.process_response
+    rewrites = kind.process_response is not ChatBot.process_response
     shared: dict[str, Any] = {one: getattr(kind, one) for one in _SHARED}
     shared |= {"kind": kind, "Settings": _settings(kind.Settings), "__module__": kind.__module__}
-    # A stop token's text is a stop text, as llama.cpp ends only at the tokens that the file names.
+    # llama.cpp ends only at the tokens that the file names. The text of another stop token is made
+    # visible in the answer and ends it as a stop text.
     shared["stop_texts"] = (*kind.stop_texts, *kind.stop_tokens)
-    return type(kind.__name__, (_TidyingChatBot if tidies else FamilyChatBot,), shared)
+    return type(kind.__name__, (_RewritingChatBot if rewrites else FamilyChatBot,), shared)
 
 
 def _settings(own: type[BotSettings]) -> type[LlamaCppSettings]:

@@ -1,8 +1,11 @@
-"""What a GGUF file says about itself, read without loading it.
+"""Metadata and completeness of a GGUF file, read without loading it.
 
-Finds out early, and in words, what llama.cpp would only report as a failure: a file that is no
+Reports early, and in a sentence, what llama.cpp would report as a bare failure: a file that is no
 GGUF, or that ends before its tensors do. Knows the container's layout (versions 2 and 3, little
 endian); does not know what the tensors mean.
+
+A file may be hostile. No length in it is used before it is compared with the file's size: a read
+takes no more memory than the file has bytes, and a loop ends at the end of the file.
 """
 
 import re
@@ -13,13 +16,14 @@ from typing import Any, BinaryIO
 
 from bots.errors import LoadError
 
+# The format's numbers of value types, with their codes in `struct`.
 _SCALARS = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
 
-# Tensor type → (values in a block, bytes of a block), of ggml's type table. A type that is not
-# here is only checked for where it starts.
+# Tensor type -> (values in a block, bytes of a block), from ggml's type table. Of a type that is
+# not here only the start is checked, so that a newer type does not make a whole file look cut.
 _BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
     9: (32, 40), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
@@ -29,26 +33,33 @@ _BLOCKS = {
     40: (64, 36), 41: (128, 18),
 }  # fmt: skip
 
+_KEPT_LENGTH = 1024
+"""Longest array that is kept. Longer ones are vocabularies, scores and merges, of which only the
+length is needed; lists of one number a layer are far shorter."""
+
+_MAX_DIMENSIONS = 8
+"""ggml has at most four; a file that claims more than this is damaged."""
+
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayLength:
-    """Stands for a long array: only its length is kept (the vocabulary, say)."""
+    """In place of a long array, such as the vocabulary: its length alone."""
 
     length: int
 
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """The metadata of a GGUF file; `bytes` counts all its parts."""
+    """The metadata of a GGUF file, and the size of all its parts in bytes."""
 
     metadata: dict[str, Any]
     bytes: int
 
     @property
     def architecture(self) -> str:
-        """Such as "llama"."""
+        """Name of the architecture, such as "llama"."""
         return str(self.metadata.get("general.architecture", "unknown"))
 
     @property
@@ -58,7 +69,7 @@ class GgufHeader:
 
     @property
     def vocabulary(self) -> int | None:
-        """Number of tokens."""
+        """Number of tokens in the vocabulary."""
         tokens = self.metadata.get("tokenizer.ggml.tokens")
         if isinstance(tokens, ArrayLength):
             return tokens.length
@@ -72,9 +83,10 @@ class GgufHeader:
 
     @property
     def cache_bytes_per_token(self) -> int | None:
-        """Keys and values of one token in float16, all layers; None where there are none.
+        """Bytes of one token's keys and values in float16, over all layers; None without attention.
 
-        An upper bound: layers with a sliding window keep fewer tokens.
+        An upper bound, because layers with a sliding window keep fewer tokens:
+        sum of the KV heads of all layers * (key length + value length) * 2 bytes.
         """
         layers, heads = self._number("block_count"), self._number("attention.head_count")
         width = self._number("embedding_length")
@@ -82,24 +94,25 @@ class GgufHeader:
             return None
         key = self._number("attention.key_length") or width // heads
         value = self._number("attention.value_length") or width // heads
-        shared = self.metadata.get(f"{self.architecture}.attention.head_count_kv", heads)
-        if isinstance(shared, int):
-            shared = [shared] * layers
-        if not isinstance(shared, list):
+        kv_heads = self.metadata.get(f"{self.architecture}.attention.head_count_kv", heads)
+        if isinstance(kv_heads, int):
+            kv_heads = [kv_heads] * layers
+        if not isinstance(kv_heads, list):
             return None
-        return int(sum(shared) * (key + value) * 2)
+        return int(sum(kv_heads) * (key + value) * 2)
 
     def _number(self, name: str) -> int | None:
+        """A number of the architecture; the largest where each layer has one."""
         found = self.metadata.get(f"{self.architecture}.{name}")
         if isinstance(found, list) and found and isinstance(found[0], int):
-            found = max(found)  # one number a layer
+            found = max(found)
         return found if isinstance(found, int) else None
 
 
 def read_header(path: str | Path) -> GgufHeader:
-    """The header of a GGUF file, with the check that every part of it is whole.
+    """Read the header of a GGUF file and check that each of its parts is complete.
 
-    Raises LoadError for a file that is missing, no GGUF, or cut.
+    Raises LoadError for a part that is missing, no GGUF file, or cut.
     """
     first = Path(path)
     size = 0
@@ -116,7 +129,10 @@ def read_header(path: str | Path) -> GgufHeader:
 
 
 def _parts(first: Path) -> list[Path]:
-    """A model may be cut into NAME-00001-of-00003.gguf and so on."""
+    """The paths of all parts of a model, which are named NAME-00001-of-00003.gguf and so on.
+
+    Raises LoadError if `first` is another part: llama.cpp finds the rest from the first only.
+    """
     cut = _SHARD.search(first.name)
     if cut is None:
         return [first]
@@ -128,6 +144,7 @@ def _parts(first: Path) -> list[Path]:
 
 
 def _read_part(path: Path) -> GgufHeader:
+    """The header of one part. Raises LoadError."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
@@ -138,6 +155,7 @@ def _read_part(path: Path) -> GgufHeader:
             )
         try:
             metadata, needed = _Reader(stream, size).read()
+        # RecursionError: arrays may contain arrays, to any depth that the file claims.
         except (_CutError, RecursionError) as error:
             raise _damaged(path, size) from error
     if needed > size:
@@ -153,22 +171,26 @@ def _damaged(path: Path, size: int, needed: str = "") -> LoadError:
 
 
 class _CutError(Exception):
-    """The file ends where something must follow, or says that something longer than it follows."""
+    """Raised where the file ends too early, or claims a length that exceeds its size."""
 
 
 class _Reader:
-    """Reads one part; nothing in it is trusted to be as long as it says."""
+    """Reader of one part, which checks each length against `size`, the bytes of the file."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream = stream
         self._size = size
 
     def read(self) -> tuple[dict[str, Any], int]:
-        """The metadata, and the bytes that the file must have for its tensors."""
+        """The metadata, and the bytes that the file must have for its tensors.
+
+        Raises _CutError, LoadError.
+        """
         version = self._scalar("I")
         if version not in (2, 3):
             raise LoadError(f"This GGUF file has version {version}; versions 2 and 3 are known.")
         tensors, entries = self._scalar("Q"), self._scalar("Q")
+        # Each takes more than a byte, so a larger number cannot be true.
         if tensors > self._size or entries > self._size:
             raise _CutError
         metadata: dict[str, Any] = {}
@@ -178,15 +200,16 @@ class _Reader:
         end = max((self._tensor_end() for _ in range(tensors)), default=0)
         align = metadata.get("general.alignment", 32)
         align = align if isinstance(align, int) and align > 0 else 32
+        # The data begins after the descriptions, at the next multiple of the alignment.
         start = -(-self._stream.tell() // align) * align
         return metadata, start + end if tensors else self._stream.tell()
 
     def _tensor_end(self) -> int:
-        """Read one tensor's description; where its data ends, from the start of all data."""
+        """Read one tensor's description; returns the end of its data, relative to all data."""
         self._string()
         values = 1
         dimensions = self._scalar("I")
-        if dimensions > 8:
+        if dimensions > _MAX_DIMENSIONS:
             raise _CutError
         for _ in range(dimensions):
             values *= self._scalar("Q")
@@ -195,6 +218,7 @@ class _Reader:
         return int(offset + values // block * bytes_)
 
     def _value(self, kind: int) -> Any:
+        """A metadata value of the type `kind`."""
         if kind == _STRING:
             return self._string()
         if kind == _ARRAY:
@@ -204,14 +228,15 @@ class _Reader:
         return self._scalar(_SCALARS[kind])
 
     def _array(self) -> Any:
+        """A list, or the length alone of a long array of numbers or texts."""
         kind, length = self._scalar("I"), self._scalar("Q")
         if length > self._size:
             raise _CutError
-        if kind in _SCALARS and length > 1024:
+        if kind in _SCALARS and length > _KEPT_LENGTH:
             self._skip(length * struct.calcsize(_SCALARS[kind]))
             return ArrayLength(length)
-        if kind == _STRING and length > 1024:
-            for _ in range(length):
+        if kind == _STRING and length > _KEPT_LENGTH:
+            for _ in range(length):  # texts have their own lengths, so each is skipped alone
                 self._skip(self._scalar("Q"))
             return ArrayLength(length)
         return [self._value(kind) for _ in range(length)]
@@ -231,6 +256,7 @@ class _Reader:
         return found
 
     def _skip(self, count: int) -> None:
+        """Move on without reading. Checked here, as a seek beyond the end would succeed."""
         if self._stream.tell() + count > self._size:
             raise _CutError
         self._stream.seek(count, 1)

@@ -1,4 +1,4 @@
-"""What llama.cpp needs to know before it loads a file: threads, memory, devices, context.
+"""Parameters of llama.cpp's server: threads, memory, devices and context.
 
 Knows this machine and the binding's parameter object; knows nothing of requests.
 """
@@ -14,14 +14,25 @@ from bots.progress import Progress
 from bots.settings import BotConfig
 
 _MIB = 1 << 20
-_CACHE_FLOOR = 768 * _MIB
-_UNKNOWN_CONTEXT = 4096
-_LEAST_CONTEXT = 512
+
+_MIN_CACHE_BUDGET = 768 * _MIB
+"""Bytes of KV cache that small models may have, though their weights are smaller."""
+
+_UNKNOWN_CONTEXT = 4096  # tokens, for a file without a context length
+_MIN_CONTEXT = 512  # tokens, enough for a short conversation
+
 _PROMPT_CACHE_MIB = 512
-_BATCH = 128
+"""For the KV caches of earlier conversations, outside of the slots. llama.cpp's default of 8 GiB
+is more than small machines have."""
+
+_CPU_BATCH = 128
+"""Tokens of a prompt in one forward pass on a CPU. A stop acts between two of them, and a larger
+batch is not faster (measured)."""
+
+_GPU_BATCH = 512
 
 
-def binding() -> Any:
+def import_binding() -> Any:
     """The xllamacpp module. Raises LoadError where it is not installed."""
     try:
         import xllamacpp
@@ -33,36 +44,41 @@ def binding() -> Any:
     return xllamacpp
 
 
-def parameters(
+def server_parameters(
     xllamacpp: Any, path: str, header: GgufHeader, socket: Path, slots: int, config: BotConfig
 ) -> Any:
-    """The parameters of a server that listens on a Unix socket only and says errors only."""
+    """The parameters of a server with this number of slots.
+
+    It listens on the Unix socket only and logs errors only. Raises LoadError for devices that are
+    not there.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.hostnames = [str(socket)]
     params.ui = False
     params.endpoint_slots = True
-    params.n_threads_http = 2
-    params.verbosity = 1  # above it, llama.cpp writes lines for every request
-    params.prefill_assistant = False  # a last turn of the assistant is a turn like any other
-    params.warmup = False
+    params.n_threads_http = 2  # for templates and tokens, which are quick
+    params.verbosity = 1  # errors; above it, llama.cpp logs prompts and a line for each request
+    params.prefill_assistant = False  # else a last message of the assistant would be continued
+    params.warmup = False  # it would only make the start slower
     params.cpuparams.n_threads = thread_count(config.threads)
-    on_gpu = _place(xllamacpp, params, config.devices)
-    params.fit_params = on_gpu
+    on_gpu = _choose_devices(xllamacpp, params, config.devices)
+    params.fit_params = on_gpu  # fits the layers into GPU memory
     params.n_parallel = slots
-    params.kv_unified = False  # else one long conversation could take the room of all
-    params.n_ctx = slots * context_for(header, slots, free_memory())
-    # A stop is looked at between batches. On a CPU a larger batch is not faster (measured).
-    params.n_batch = max(512 if on_gpu else _BATCH, slots)
+    params.kv_unified = False  # else one long conversation could fill the KV cache of all
+    params.n_ctx = slots * context_per_slot(header, slots, free_memory())
+    # A decode step has a token of each slot, which must fit into one batch.
+    params.n_batch = max(_GPU_BATCH if on_gpu else _CPU_BATCH, slots)
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     return params
 
 
 def read_ahead(path: str, header: GgufHeader, progress: Progress) -> None:
-    """Bring a file that fits into the page cache, with progress.
+    """Read the file once, so that llama.cpp finds it in the page cache; reports progress.
 
-    llama.cpp loads without giving progress and without letting other Python threads run, so the
-    slow part is done before.
+    llama.cpp reports no progress and holds the interpreter's lock while it loads, so the slow part
+    is done before. A file of more than half of the free memory is left out: its first pages would
+    be gone before llama.cpp reads them.
     """
     if header.bytes > free_memory() // 2:
         return
@@ -74,9 +90,9 @@ def read_ahead(path: str, header: GgufHeader, progress: Progress) -> None:
 
 
 def thread_count(chosen: int | None = None) -> int:
-    """The chosen number, else `OMP_NUM_THREADS`, or the cores we may use.
+    """The chosen number, else `OMP_NUM_THREADS`, else the cores that this process may use.
 
-    Raises LoadError for a value that is no positive number.
+    Raises LoadError for a value that is not a positive number.
     """
     if chosen is not None:
         return chosen
@@ -90,25 +106,26 @@ def thread_count(chosen: int | None = None) -> int:
     return os.cpu_count() or 1
 
 
-def context_for(header: GgufHeader, slots: int, memory: int) -> int:
-    """Tokens of one slot's context, a multiple of 256.
+def context_per_slot(header: GgufHeader, slots: int, memory: int) -> int:
+    """Tokens of one slot's context.
 
-    What the model was trained for; less where the keys and values of all slots would take more
-    memory than the weights (768 MiB for small models), or more than a quarter of what is free.
+    It is the length that the model was trained for. It is less, in steps of 256, where the KV cache
+    of all slots would take more memory than the weights (768 MiB for small models), or more than a
+    quarter of the free `memory` (bytes).
     """
     trained = header.context_length or _UNKNOWN_CONTEXT
     per_token = header.cache_bytes_per_token
     if not per_token:
         return trained
-    budget = min(max(_CACHE_FLOOR, header.bytes), memory // 4)
-    room = budget // per_token // slots
-    if room >= trained:
+    budget = min(max(_MIN_CACHE_BUDGET, header.bytes), memory // 4)
+    affordable = budget // per_token // slots
+    if affordable >= trained:
         return trained
-    return min(trained, max(_LEAST_CONTEXT, room // 256 * 256))
+    return min(trained, max(_MIN_CONTEXT, affordable // 256 * 256))
 
 
-def _place(xllamacpp: Any, params: Any, devices: str) -> bool:
-    """Put the layers on GPUs, or not; returns whether a GPU is used. Raises LoadError."""
+def _choose_devices(xllamacpp: Any, params: Any, devices: str) -> bool:
+    """Set the devices of `params`; returns whether a GPU is among them. Raises LoadError."""
     if devices == "cpu":
         params.n_gpu_layers = 0
         return False

@@ -1,79 +1,48 @@
-"""OpenAI's streaming dialect as many servers speak it: bytes to events, chunks to steps.
+"""Chunks of OpenAI's streaming dialect, as many servers send them, to steps.
 
-Pure functions and small readers; knows no connection. Accepts what servers do beside the
-documentation: comments, blank lines, `reasoning` and `reasoning_content`, usage in any chunk, an
-end without `[DONE]`.
+Knows JSON; knows no connection. Accepts what servers do beside the documentation: `reasoning` and
+`reasoning_content`, usage in any chunk, null in place of objects, an end without `[DONE]`.
 """
 
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bots.errors import UpstreamError
 from bots.events import FinishReason, Step, Usage
 
 DONE = "[DONE]"
-_LONGEST_LINE = 16 << 20
+"""Data of the event that ends a stream."""
 
-
-def data_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The `data` of each server-sent event.
-
-    Lines end in LF or CRLF only: JSON may hold other characters that Python takes for line ends.
-    Raises UpstreamError for a line that does not end, or that is not UTF-8.
-    """
-    data: list[str] = []
-    for line in _lines(chunks):
-        if not line:
-            if data:
-                yield "\n".join(data)
-            data = []
-        elif line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-        # Comments (": ping"), and the fields event, id and retry, say nothing about the answer.
-    if data:
-        yield "\n".join(data)
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield _text(line)
-        if len(rest) > _LONGEST_LINE:
-            raise UpstreamError("The endpoint sends a line that does not end.")
-    if rest:
-        yield _text(rest)
-
-
-def _text(line: bytes) -> str:
-    try:
-        return line.removesuffix(b"\r").decode("utf-8")
-    except UnicodeDecodeError:
-        raise UpstreamError("The endpoint sends text that is not UTF-8.") from None
+_SHOWN_CHARACTERS = 300
+"""Most that an error message quotes of what an endpoint sent."""
 
 
 class ChunkReader:
-    """The chunks of one answer as steps; `finished` once the endpoint said why it ended."""
+    """The chunks of one answer as steps. `finished` becomes true with the finish reason."""
 
     def __init__(self) -> None:
         self.finished = False
 
     def step(self, data: str) -> Step:
-        """The step of one event's data. Raises UpstreamError for an error or for nonsense."""
+        """The step for one event's data.
+
+        Raises UpstreamError for an error object and for anything that is no JSON object.
+        """
         try:
             chunk = json.loads(data)
         except ValueError:
-            raise UpstreamError(f"The endpoint sends no JSON: {_short(data)}") from None
+            raise UpstreamError(f"The endpoint sends no JSON: {_excerpt(data)}") from None
         if not isinstance(chunk, dict):
-            raise UpstreamError(f"The endpoint sends no chunk of an answer: {_short(data)}")
+            raise UpstreamError(f"The endpoint sends no chunk of an answer: {_excerpt(data)}")
+        # Some servers put `"error": null` into each chunk.
         if chunk.get("error"):
-            raise UpstreamError(f"The endpoint ended the answer with an error: {reason_of(chunk)}")
+            raise UpstreamError(
+                f"The endpoint ended the answer with an error: {error_message(chunk)}"
+            )
         usage = usage_of(chunk.get("usage"))
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            return Step(usage=usage)  # the chunk with the usage has no choices
+            return Step(usage=usage)  # OpenAI sends the usage in a chunk without choices
         delta = choices[0].get("delta")
         delta = delta if isinstance(delta, dict) else {}
         return Step(
@@ -87,11 +56,12 @@ class ChunkReader:
         if not given:
             return None
         self.finished = True
+        # Other reasons (`content_filter`, `tool_calls`, servers' own) are an end by the model.
         return "length" if given == "length" else "stop"
 
 
 def usage_of(given: object) -> Usage | None:
-    """The counts of a usage object, None if there is none."""
+    """The token counts of a usage object; None for anything else."""
     if not isinstance(given, dict):
         return None
     details = given.get("prompt_tokens_details")
@@ -104,13 +74,17 @@ def usage_of(given: object) -> Usage | None:
     )
 
 
-def reason_of(body: object) -> str:
-    """The message in an error body, in any of the forms that servers use."""
+def error_message(body: object) -> str:
+    """The message in an error body, in any of the forms that servers use.
+
+    OpenAI nests it (`error.message`), Ollama has `error` as text, FastAPI `detail`. Without any of
+    them it is the start of the body itself.
+    """
     if isinstance(body, dict):
         for name in ("error", "message", "detail"):
             if found := body.get(name):
-                return found if isinstance(found, str) else reason_of(found)
-    return _short(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False))
+                return found if isinstance(found, str) else error_message(found)
+    return _excerpt(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False))
 
 
 def _string(delta: dict[str, Any], name: str) -> str:
@@ -118,6 +92,6 @@ def _string(delta: dict[str, Any], name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _short(text: str) -> str:
+def _excerpt(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= 300 else text[:300] + "…"
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"

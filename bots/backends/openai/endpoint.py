@@ -1,10 +1,9 @@
-"""The connection to an OpenAI-compatible endpoint: its address, its refusals, its sudden end.
+"""Address, API key, client and errors of an OpenAI-compatible endpoint.
 
 Knows HTTP; knows neither chunks nor settings.
 """
 
 import json
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,27 +12,28 @@ from typing import Any
 
 import httpx
 
-from bots.backends.openai.chunks import reason_of
+from bots.backends.openai.chunks import error_message
 from bots.errors import BotError, ConfigError, InvalidRequest, UpstreamError
 
 TIMEOUT = httpx.Timeout(600, connect=5, pool=5)
-"""Seconds: an endpoint may be silent for long, while it reads a prompt or serves others first."""
+"""Seconds. Reading has ten minutes, because an endpoint sends nothing while it prefills a long
+prompt or serves other requests first. Connecting has five, because a machine that is there
+accepts at once."""
 
-_WATCH = 0.03
-_LONGEST_ERROR = 1 << 16
+_MAX_ERROR_BYTES = 1 << 16
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the endpoint is, and which of its models is meant; "" is the only one it has."""
+    """Base URL of the API and id of the model; "" is the only model that the endpoint has."""
 
     base: str
     model: str = ""
 
     @classmethod
     def parse(cls, path: str) -> "Endpoint":
-        """Read `http://host:port[/path][#model]`. Raises ConfigError."""
+        """Parse `http://host:port[/path][#model]`; no path means `/v1`. Raises ConfigError."""
         try:
             url = httpx.URL(path)
         except httpx.InvalidURL as error:
@@ -45,6 +45,8 @@ class Endpoint:
                 f"{path!r} is no address of an endpoint; one looks like http://127.0.0.1:8000/v1.",
                 param="pretrained-path",
             )
+        # Command lines and logs show an address, so it must not contain a secret. For the same
+        # reason the message does not repeat it.
         if url.userinfo or url.query:
             raise ConfigError(
                 "Give the endpoint's address without user, password or query;"
@@ -56,19 +58,19 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The name or number of its machine."""
+        """Host name or IP address."""
         return httpx.URL(self.base).host
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine."""
+        """Whether the endpoint is on this machine."""
         return self.host in _LOOPBACK
 
     def key(self, environment: Mapping[str, str]) -> str | None:
-        """The API key: `CHATZOO_UPSTREAM_API_KEY`, else `OPENAI_API_KEY`.
+        """The API key: `CHATZOO_UPSTREAM_API_KEY`, else `OPENAI_API_KEY`, else None.
 
-        The second may have been set for another program, so it is not sent over a network
-        without encryption.
+        `OPENAI_API_KEY` may have been set for another program, so it is sent over TLS or to this
+        machine only.
         """
         if own := environment.get("CHATZOO_UPSTREAM_API_KEY"):
             return own
@@ -77,26 +79,32 @@ class Endpoint:
         return None
 
     def client(self, environment: Mapping[str, str]) -> httpx.Client:
-        """A client for it: no redirects, and a connection of its own for each request."""
+        """A client that follows no redirects and opens a new connection for each request."""
         key = self.key(environment)
         return httpx.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=TIMEOUT,
+            # A stop shuts the socket down, so no connection may be shared or used again. There is
+            # no limit here: the worker limits the running requests (`max_running`).
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=not self.is_loopback,  # a proxy cannot reach this machine's own loopback
-            follow_redirects=False,
+            follow_redirects=False,  # else the key could go to another machine
         )
 
     @contextmanager
-    def told(self, stop: threading.Event | None = None) -> Iterator[None]:
-        """Failures of the connection as an UpstreamError; silent where `stop` caused them."""
+    def translated_errors(self, stop: threading.Event | None = None) -> Iterator[None]:
+        """Context manager that raises UpstreamError for httpx's errors, unless `stop` is set.
+
+        A stop shuts the connection down, so an error after it is expected. Nothing is retried:
+        part of an answer may have been shown already, and a second request may be billed.
+        """
         try:
             yield
         except httpx.RequestError as error:
             if stop is None or not stop.is_set():
-                raise UpstreamError(self._reason(error)) from error
+                raise UpstreamError(self._explain(error)) from error
 
-    def _reason(self, error: httpx.RequestError) -> str:
+    def _explain(self, error: httpx.RequestError) -> str:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return f"{self.base} cannot be reached ({error}). Is it running?"
         if isinstance(error, httpx.TimeoutException):
@@ -104,10 +112,11 @@ class Endpoint:
         return f"{self.base} broke the connection ({error})."
 
 
-def check(answer: httpx.Response, *, stream: bool) -> None:
-    """Raise what a refusal means: UpstreamError, or InvalidRequest where the request is at fault.
+def raise_for_refusal(answer: httpx.Response, *, stream: bool) -> None:
+    """Raise UpstreamError or InvalidRequest unless the response is the one asked for.
 
-    With `stream`, the answer must be a stream of events, too; its body is read only to explain.
+    That is status 200 and, with `stream`, the type of an event stream. The body is read only to
+    quote its error message.
     """
     status, kind = answer.status_code, answer.headers.get("content-type", "")
     if status == 200 and (not stream or kind.startswith("text/event-stream")):
@@ -118,16 +127,19 @@ def check(answer: httpx.Response, *, stream: bool) -> None:
             f"{where} redirects to {answer.headers.get('location', 'nowhere')!r}, which is not"
             " followed: give the final address."
         )
-    reason = _explained(answer)
+    reason = _read_reason(answer)
     if status == 200:
         raise UpstreamError(f"{where} did not stream its answer but sent {kind!r}: {reason}")
     raise _refusal(where, status, reason, answer.headers.get("retry-after"))
 
 
 def _refusal(where: str, status: int, reason: str, after: str | None) -> BotError:
+    """The error for a status other than 200 and a redirect; `after` is Retry-After's value."""
     again = (
         f" Try again in {after} seconds." if after and after.isdecimal() else " Try again later."
     )
+    # Only what the sender of this request can mend is InvalidRequest. A wrong key, a full or a
+    # starting endpoint is not the sender's fault, whatever the endpoint's status suggests.
     if status in (401, 403):
         return UpstreamError(
             f"{where} refuses the API key ({status}): {reason} Set CHATZOO_UPSTREAM_API_KEY."
@@ -141,52 +153,19 @@ def _refusal(where: str, status: int, reason: str, after: str | None) -> BotErro
     return UpstreamError(f"{where} answers with status {status}: {reason}")
 
 
-def _explained(answer: httpx.Response) -> str:
-    """The message in the body, of which no more than 64 KiB is read."""
+def _read_reason(answer: httpx.Response) -> str:
+    """The error message in the body, of which at most 64 KiB are read.
+
+    The limit is there because the address may be any server, such as one of large files.
+    """
     body = b""
     for chunk in answer.iter_bytes():
         body += chunk
-        if len(body) > _LONGEST_ERROR:
+        if len(body) > _MAX_ERROR_BYTES:
             break
-    text = body[:_LONGEST_ERROR].decode("utf-8", "replace")
+    text = body[:_MAX_ERROR_BYTES].decode("utf-8", "replace")
     content: Any = text
     with suppress(ValueError):
         content = json.loads(text)
-    reason = reason_of(content) or "no reason given"
+    reason = error_message(content) or "no reason given"
     return reason if reason.endswith((".", "!", "?", "。", "…")) else f"{reason}."
-
-
-class Line:
-    """One connection, which a stop shuts at once, also while nothing comes over it.
-
-    A thread that waits in `recv` cannot look at an event, so another one does and shuts the
-    socket, which wakes the first. A stop while the connection is being made waits for that
-    (5 seconds at most).
-    """
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._over = threading.Event()
-        self._socket: socket.socket | None = None
-        self._thread = threading.Thread(target=self._watch, name="upstream stop", daemon=True)
-
-    def __enter__(self) -> "Line":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """For httpx's `trace` extension: takes the socket when the connection is made."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._socket = info["return_value"].get_extra_info("socket")
-
-    def _watch(self) -> None:
-        while not self._over.wait(_WATCH):
-            if self._stop.is_set() and self._socket is not None:
-                with suppress(OSError):  # already closed
-                    # Not TLS's own shutdown, which would wait for the other side.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-                return

@@ -19,7 +19,7 @@ from bots.commands.tasks import ROW, apply_delta, convert, quantize
 from bots.errors import ConfigError, LoadError
 from bots.families.auto import AutoBot
 from bots.registry.registry import family_of
-from bots.settings import BotConfig
+from bots.settings import BotConfig, Quantization
 from tests.golden_data import GOLDEN
 
 pytestmark = pytest.mark.filterwarnings("ignore:float16 is slow and coarse on a CPU")
@@ -165,7 +165,7 @@ def test_a_model_is_quantised_and_judged(
     [("bnb", 4, "bnb-4bit"), ("bnb", 8, "bnb-8bit"), ("torchao", None, "torchao-int8")],
 )
 def test_a_library_s_own_form_is_saved_and_loads_as_it_is(
-    method: str, bits: int | None, way: str, native: Path, text: Path, tmp_path: Path
+    method: str, bits: int | None, way: Quantization, native: Path, text: Path, tmp_path: Path
 ) -> None:
     """With the numbers that it has when it is made on load."""
     pytest.importorskip(LIBRARIES[way])
@@ -175,7 +175,8 @@ def test_a_library_s_own_form_is_saved_and_loads_as_it_is(
     assert (out / "tokenizer.json").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["smaller", "text.txt"]
     scores = []
-    for path, quantization in ((native, way), (out, "auto")):
+    forms: list[tuple[Path, Quantization]] = [(native, way), (out, "auto")]
+    for path, quantization in forms:
         bot = AutoBot(BotConfig(str(path), quantization=quantization))
         bot.load()
         scores.append(perplexity(bot, range(5, 60)))

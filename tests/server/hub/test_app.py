@@ -1,7 +1,6 @@
-"""The hub's endpoints and the page, without any process."""
+"""The hub's endpoints, without any process."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,14 +9,11 @@ from fastapi.testclient import TestClient
 
 from server.hub.app import MAX_BODY_BYTES, create_hub
 from server.hub.metrics import HubMetrics
-from server.hub.page import NOT_BUILT, Page
 from server.hub.registry import Registry
 from server.hub.supervisor import Supervisor
-from server.hub.zoo import ZooWorker
+from server.hub.zoo_worker import ZooWorker
 from server.worker.config import WorkerConfig
 from tests.support import eventually
-
-LARGE = "export {}\n" * 1000
 
 
 def answer(request: httpx.Request) -> httpx.Response:
@@ -33,23 +29,14 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "index.html").write_text("<title>ChatZoo</title>")
-    (tmp_path / "assets" / "index-4f2a.js").write_text("export {}")
-    (tmp_path / "assets" / "large-4f2a.js").write_text(LARGE)
-    return tmp_path
-
-
-@pytest.fixture
 def supervisor(registry: Registry) -> Supervisor:
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     return Supervisor(registry, client, lambda name, line: None)
 
 
 @pytest.fixture
-def hub(registry: Registry, supervisor: Supervisor, folder: Path) -> Iterator[TestClient]:
-    app = create_hub(registry, supervisor, HubMetrics(registry), page=Page(folder))
+def hub(registry: Registry, supervisor: Supervisor) -> Iterator[TestClient]:
+    app = create_hub(registry, supervisor, HubMetrics(registry))
     with TestClient(app, base_url="http://127.0.0.1:8080") as client:
         yield client
         assert client.portal is not None
@@ -163,63 +150,8 @@ def test_health_and_metrics(hub: TestClient, supervisor: Supervisor) -> None:
     assert stopping.json()["error"]["code"] == "draining"
 
 
-def test_the_page_and_how_long_it_is_kept(hub: TestClient) -> None:
-    index = hub.get("/")
-    assert "<title>ChatZoo" in index.text
-    assert index.headers["cache-control"] == "no-cache"
-    assert hub.get("/", headers={"If-None-Match": index.headers["etag"]}).status_code == 304
-    script = hub.get("/assets/index-4f2a.js")
-    assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert hub.get("/api/workers").headers["cache-control"] == "no-store"
-
-
-def test_the_page_is_sent_compressed(hub: TestClient) -> None:
-    script = hub.get("/assets/large-4f2a.js")
-    assert script.headers["content-encoding"] == "gzip"
-    assert script.text == LARGE
-
-
-@pytest.mark.parametrize("path", ["/", "/assets/index-4f2a.js", "/api/workers", "/missing"])
-def test_headers_that_protect_the_page(hub: TestClient, path: str) -> None:
-    headers = hub.get(path).headers
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert headers["cross-origin-opener-policy"] == "same-origin"
-    assert headers["cross-origin-resource-policy"] == "same-origin"
-    assert "camera=()" in headers["permissions-policy"]
-    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
-    assert policy == {
-        "default-src": "'none'",
-        "script-src": "'self'",
-        "style-src": "'self'",
-        "style-src-attr": "'unsafe-inline'",
-        "font-src": "'self'",
-        "img-src": "'self'",
-        "connect-src": "'self' http: https:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-        "require-trusted-types-for": "'script'",
-        "trusted-types": "vue dompurify chatzoo-worker chatzoo-entities",
-    }
-
-
 def test_unknown_paths_have_the_common_error_body(hub: TestClient) -> None:
     for path in ("/missing", "/api/missing", "/../secret"):
         missing = hub.get(path)
         assert missing.status_code == 404
         assert missing.json()["error"]["code"] == "not_found"
-
-
-def test_without_the_page_it_says_how_to_build_it(
-    registry: Registry, supervisor: Supervisor, tmp_path: Path
-) -> None:
-    page = Page(tmp_path / "page")
-    app = create_hub(registry, supervisor, HubMetrics(registry), page=page)
-    with TestClient(app, base_url="http://127.0.0.1:8080") as client:
-        assert client.get("/").text == NOT_BUILT
-        assert client.get("/").status_code == 503
-        assert client.get("/api/workers").status_code == 200
-        (tmp_path / "page").mkdir()
-        (tmp_path / "page" / "index.html").write_text("built")
-        assert client.get("/").text == "built"

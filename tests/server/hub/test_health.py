@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from server.hub import health as module
-from server.hub.health import Unreachable, ask, watch
+from server.hub.health import HealthPolicy, Unreachable, fetch_readiness, poll_health
 from server.hub.registry import Member, Registry
 from server.hub.schema import Health, NewWorker
 
+QUICK = HealthPolicy(fast=0, slow=0)
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -26,7 +27,7 @@ def asked(handler: Handler) -> str:
     async def main() -> str:
         async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
             try:
-                return (await ask(client, member())).state
+                return (await fetch_readiness(client, member(), HealthPolicy())).state
             except Unreachable as error:
                 return str(error)
 
@@ -43,7 +44,7 @@ def test_a_question_carries_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "told"),
+    ("response", "reason"),
     [
         (httpx.Response(302, headers={"Location": "http://elsewhere"}), "redirect"),
         (httpx.Response(200, text="<html>"), "not a ChatZoo worker"),
@@ -52,8 +53,8 @@ def test_a_question_carries_the_key() -> None:
         (httpx.Response(200, content=b" " * 10**6), "not a ChatZoo worker"),
     ],
 )
-def test_what_is_no_worker(response: httpx.Response, told: str) -> None:
-    assert told in asked(lambda _: response)
+def test_what_is_no_worker(response: httpx.Response, reason: str) -> None:
+    assert reason in asked(lambda _: response)
 
 
 def test_nothing_there() -> None:
@@ -76,23 +77,26 @@ def test_nothing_there() -> None:
         ("http://☃☃-.com", "TOPSECRET"),
     ],
 )
-def test_what_cannot_be_sent_is_told_without_the_key(url: str, key: str) -> None:
+def test_what_cannot_be_sent_is_named_without_the_key(url: str, key: str) -> None:
     async def main() -> str:
         mine = Member("id", "Mine", url, "registered", api_key=key)
         # The real transport: it is the one that looks at headers. Nothing is sent.
         async with httpx.AsyncClient(trust_env=False) as client:
             with pytest.raises(Unreachable) as caught:
-                await ask(client, mine)
+                await fetch_readiness(client, mine, HealthPolicy())
         return str(caught.value)
 
     with socket.create_server(("127.0.0.1", 0)) as there:
         url = url.replace("worker:1", f"127.0.0.1:{there.getsockname()[1]}")
-        told = asyncio.run(main())
-    assert told == "Its URL or API key cannot be sent."
+        reason = asyncio.run(main())
+    assert reason == "Its URL or API key cannot be sent."
 
 
-def watched(
-    answers: list[httpx.Response | None], source: str, on_hang: Callable[[], None] | None = None
+def polled(
+    answers: list[httpx.Response | None],
+    source: str,
+    on_hang: Callable[[], None] | None = None,
+    policy: HealthPolicy = QUICK,
 ) -> list[Health]:
     """The healths that a worker has while it gives these answers; None is silence."""
     seen: list[Health] = []
@@ -114,7 +118,7 @@ def watched(
         mine.source = "zoo" if source == "zoo" else "registered"
         async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
             with contextlib.suppress(asyncio.CancelledError):
-                await watch(client, registry, mine, on_hang)
+                await poll_health(client, registry, mine, policy, on_hang)
 
     asyncio.run(main())
     return seen
@@ -134,14 +138,8 @@ FAILED = httpx.Response(
 )
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SOON", 0)
-    monkeypatch.setattr(module, "LATER", 0)
-
-
 def test_from_starting_to_ready() -> None:
-    seen = watched([None, None, None, None, LOADING, READY, READY], "zoo")
+    seen = polled([None, None, None, None, LOADING, READY, READY], "zoo")
     assert [health.state for health in seen] == ["loading", "ready"]
     assert seen[0].progress is not None
     assert seen[0].progress.fraction == 0.5
@@ -149,8 +147,8 @@ def test_from_starting_to_ready() -> None:
     assert seen[1].progress is None
 
 
-def test_some_silence_is_forgiven_but_not_for_ever() -> None:
-    assert [h.state for h in watched([READY, None, None, READY, None, None, None], "zoo")] == [
+def test_a_worker_is_down_after_three_misses_in_a_row() -> None:
+    assert [h.state for h in polled([READY, None, None, READY, None, None, None], "zoo")] == [
         "ready",
         "down",
     ]
@@ -168,26 +166,36 @@ def test_some_silence_is_forgiven_but_not_for_ever() -> None:
         ([None, None, None, None, None], 0),
     ],
 )
-def test_a_worker_that_was_heard_and_is_silent_for_long_hangs(
-    answers: list[httpx.Response | None], hangs: int, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_has_answered_and_is_silent_for_long_hangs(
+    answers: list[httpx.Response | None], hangs: int
 ) -> None:
-    monkeypatch.setattr(module, "HANGING_AFTER", 0)
-    told: list[None] = []
-    watched(answers, "zoo", lambda: told.append(None))
-    assert len(told) == hangs
+    found: list[None] = []
+    polled(answers, "zoo", lambda: found.append(None), policy=replace(QUICK, hangs_after=0))
+    assert len(found) == hangs
 
 
 def test_a_worker_hangs_only_after_a_minute() -> None:
-    told: list[None] = []
-    watched([READY, *[None] * 20], "zoo", lambda: told.append(None))
-    assert told == []
+    found: list[None] = []
+    polled([READY, *[None] * 20], "zoo", lambda: found.append(None))
+    assert found == []
+
+
+def test_a_settled_worker_is_polled_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("server.hub.health.asyncio.sleep", note)
+    polled([None, LOADING, READY, FAILED], "zoo", policy=HealthPolicy(fast=1, slow=5))
+    assert pauses == [1, 1, 5, 5]
 
 
 def test_a_registered_worker_that_was_never_there_is_down_at_once() -> None:
-    (down,) = watched([None], "registered")
+    (down,) = polled([None], "registered")
     assert (down.state, down.error) == ("down", "Cannot be reached: refused.")
 
 
-def test_a_model_that_failed_says_why() -> None:
-    (failed,) = watched([FAILED], "zoo")
+def test_the_reason_of_a_failed_model_is_shown() -> None:
+    (failed,) = polled([FAILED], "zoo")
     assert (failed.state, failed.error) == ("failed", "No file.")

@@ -1,17 +1,19 @@
-"""A child process: its lines, its last words, its end and that of all it started."""
+"""A child process: its lines, its end, and the end of all that it started."""
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
-import psutil
 import pytest
 
-from server.hub.process import MAX_LINE, Child, Lines, start_child
+from server.hub.process import MAX_LINE, ChildProcess, LineSplitter, start_child
+from tests.server.hub.conftest import ROOT, runs
+from tests.support import eventually
 
 
-def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
+def run(script: str, use: Callable[[ChildProcess], object], lines: list[str]) -> None:
     async def main() -> None:
         child = await start_child(
             [sys.executable, "-c", script], os.environ | {"WORD": "été"}, lines.append
@@ -29,7 +31,7 @@ def run(script: str, use: Callable[[Child], object], lines: list[str]) -> None:
 def test_lines_do_not_depend_on_how_bytes_arrive(size: int) -> None:
     data = "one\ntwo\r\n 50%\r100%\n\nzwölf".encode()
     found: list[str] = []
-    lines = Lines(found.append)
+    lines = LineSplitter(found.append)
     for start in range(0, len(data), size):
         lines.feed(data[start : start + size])
     lines.finish()
@@ -38,7 +40,7 @@ def test_lines_do_not_depend_on_how_bytes_arrive(size: int) -> None:
 
 def test_a_line_without_end_is_not_collected_for_ever() -> None:
     found: list[str] = []
-    lines = Lines(found.append)
+    lines = LineSplitter(found.append)
     for _ in range(3):
         lines.feed(b"x" * MAX_LINE)
     assert sum(map(len, found)) >= 2 * MAX_LINE
@@ -47,9 +49,9 @@ def test_a_line_without_end_is_not_collected_for_ever() -> None:
 def test_output_and_exit_code() -> None:
     lines: list[str] = []
 
-    async def use(child: Child) -> None:
+    async def use(child: ChildProcess) -> None:
         assert await child.wait() == 3
-        assert child.last_words == "Error: it broke"
+        assert child.stderr_tail == "Error: it broke"
 
     script = (
         "import os, sys; print(os.environ['WORD']);"
@@ -59,15 +61,30 @@ def test_output_and_exit_code() -> None:
     assert sorted(lines) == ["Error: it broke", "été"]
 
 
-def test_its_input_ends_when_this_end_is_gone() -> None:
-    async def use(child: Child) -> None:
-        assert child._transport is not None
-        pipe = child._transport.get_pipe_transport(0)
-        assert pipe is not None
-        pipe.close()
-        assert await child.wait() == 7
+PARENT = """
+import asyncio, os, sys
+from server.hub.process import start_child
 
-    run("import sys; sys.stdin.read(); sys.exit(7)", use, [])
+async def main():
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    child = await start_child(command, os.environ, print)
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+
+
+def test_its_input_ends_when_the_parent_is_killed() -> None:
+    parent = subprocess.run(
+        [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, timeout=60
+    )
+    assert parent.returncode == -9
+    eventually(lambda: not runs(int(parent.stdout)), "the end of the child")
+
+
+async def ended(pid: int) -> None:
+    await asyncio.to_thread(eventually, lambda: not runs(pid), "the end of the grandchild")
 
 
 STUBBORN = """
@@ -79,28 +96,26 @@ time.sleep(600)
 """
 
 
-def test_one_that_does_not_want_to_end_is_ended_with_what_it_started() -> None:
+def test_a_process_that_ignores_sigterm_is_killed_with_its_group() -> None:
     lines: list[str] = []
 
-    async def use(child: Child) -> None:
+    async def use(child: ChildProcess) -> None:
         async with asyncio.timeout(30):
-            while not lines:  # noqa: ASYNC110 (lines tell nobody that they came)
+            while not lines:  # noqa: ASYNC110 (there is no event to wait for)
                 await asyncio.sleep(0.01)
-        grandchild = psutil.Process(int(lines[0]))
-        await child.stop(patience=0.2)
+        await child.stop(grace=0.2)
         assert await child.wait() == -9
-        await asyncio.to_thread(grandchild.wait, 10)
+        await ended(int(lines[0]))
 
     run(STUBBORN, use, lines)
 
 
-def test_what_a_child_leaves_behind_is_ended() -> None:
+def test_what_a_child_leaves_behind_is_killed() -> None:
     lines: list[str] = []
     script = STUBBORN.replace("time.sleep(600)\n", "")
 
-    async def use(child: Child) -> None:
+    async def use(child: ChildProcess) -> None:
         assert await child.wait() == 0
-        if psutil.pid_exists(int(lines[0])):
-            await asyncio.to_thread(psutil.Process(int(lines[0])).wait, 10)
+        await ended(int(lines[0]))
 
     run(script, use, lines)

@@ -1,34 +1,33 @@
-"""Starting again and giving up, with small scripts in the place of workers."""
+"""Restarting and giving up, with small scripts in place of workers."""
 
 import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
 import httpx
-import pytest
 
-from server.hub import health
-from server.hub import supervisor as module
+from server.hub.health import HealthPolicy
 from server.hub.registry import Member, Registry
-from server.hub.supervisor import Backoff, Supervisor, told, worker_command
-from server.hub.zoo import ZooWorker
+from server.hub.restarts import RestartPolicy
+from server.hub.schema import NewWorker
+from server.hub.supervisor import Supervisor, describe_exit, worker_command
+from server.hub.zoo_worker import ZooWorker
 from server.worker.config import WorkerConfig
 
-
-def test_delays_double_up_to_half_a_minute() -> None:
-    backoff = Backoff()
-    assert [backoff.after(0.1) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
-
-
-def test_a_minute_of_running_begins_anew() -> None:
-    backoff = Backoff()
-    assert [backoff.after(ran) for ran in (0, 0, 0, 61, 0)] == [1, 2, 4, 1, 2]
+IGNORES_SIGTERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(600)
+"""
+AT_ONCE = RestartPolicy(first_delay=0.01)
 
 
 def test_exit_codes_in_words() -> None:
-    assert told(-9) == "signal 9"
-    assert told(1) == "exit code 1"
+    assert describe_exit(-9) == "signal 9"
+    assert describe_exit(1) == "exit code 1"
 
 
 def test_workers_run_with_this_python() -> None:
@@ -37,116 +36,161 @@ def test_workers_run_with_this_python() -> None:
     assert command[-2:] == ["-m", "server"]
 
 
+@dataclass
+class Supervised:
+    """A supervisor of one "worker", the lines of that, and how often it was restarted."""
+
+    supervisor: Supervisor
+    registry: Registry
+    lines: list[str] = field(default_factory=list)
+    restarts: int = 0
+
+    @property
+    def member(self) -> Member:
+        (member,) = self.registry
+        return member
+
+
 def supervise(
     script: str,
-    use: Callable[[Supervisor, Member], Awaitable[None]],
+    use: Callable[[Supervised], Awaitable[None]],
     answers: Iterable[httpx.Response] = (),
-) -> tuple[list[str], list[float]]:
-    """Supervise one "worker"; the lines that it wrote, and when it was started again.
+    restarts: RestartPolicy = AT_ONCE,
+    hangs_after: float = 60,
+) -> Supervised:
+    """Run a script as a worker, and `use` meanwhile; then stop it.
 
-    It gives these answers to the hub, and none after them.
+    The hub's polls get these answers, and none after them.
     """
     left = iter(answers)
-    lines: list[str] = []
-    restarts: list[float] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if (found := next(left, None)) is not None:
             return found
         raise httpx.ConnectError("refused", request=request)
 
-    async def main() -> None:
+    async def main() -> Supervised:
         registry = Registry()
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             supervisor = Supervisor(
                 registry,
                 client,
-                lambda name, line: lines.append(line),
-                lambda: restarts.append(time.monotonic()),
-                [sys.executable, "-c", script],
+                lambda name, line: found.lines.append(line),
+                lambda: setattr(found, "restarts", found.restarts + 1),
+                command=[sys.executable, "-c", script],
+                health=HealthPolicy(fast=0.01, slow=0.01, hangs_after=hangs_after),
+                restarts=restarts,
             )
+            found = Supervised(supervisor, registry)
             options = WorkerConfig(type="echo", drain_timeout=0)
             supervisor.start([ZooWorker("One", options, frozenset(), 1)])
-            (member,) = registry
             async with asyncio.timeout(30):
-                await use(supervisor, member)
+                await use(found)
                 await supervisor.stop()
+        return found
 
-    asyncio.run(main())
-    return lines, restarts
+    return asyncio.run(main())
 
 
 async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 (the condition knows no events)
+    while not condition():  # noqa: ASYNC110 (there is no event to wait for)
         await asyncio.sleep(0.01)
 
 
-def test_it_is_started_again_and_tells_why_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
+def test_it_is_restarted_and_the_reason_of_its_end_is_kept() -> None:
+    async def use(one: Supervised) -> None:
+        await until(lambda: one.member.health.restarts >= 2)
+        await until(lambda: one.member.health.error is not None)
+        assert one.member.health.error == "The process ended (exit code 1).\nno memory left"
 
-    async def use(supervisor: Supervisor, member: Member) -> None:
-        await until(lambda: member.health.restarts >= 2)
-        await until(lambda: member.health.error is not None)
-        assert member.health.error == "The process ended (exit code 1).\nno memory left"
-
-    lines, restarts = supervise("import sys; sys.exit('no memory left')", use)
-    assert len(restarts) >= 2
-    assert "no memory left" in lines
-    assert any("Starting again in" in line for line in lines)
+    found = supervise("import sys; sys.exit('no memory left')", use)
+    assert found.restarts >= 2
+    assert "no memory left" in found.lines
+    assert any("Starting again in" in line for line in found.lines)
 
 
-def test_wrong_options_are_not_tried_again() -> None:
-    async def use(supervisor: Supervisor, member: Member) -> None:
-        await until(lambda: member.health.state == "failed")
-        assert member.health.error == "The process ended (exit code 2).\nError: no such option"
+def test_a_worker_with_wrong_options_is_not_restarted() -> None:
+    async def use(one: Supervised) -> None:
+        await until(lambda: one.member.health.state == "failed")
+        assert one.member.health.error == "The process ended (exit code 2).\nError: no such option"
 
-    _, restarts = supervise(
-        "import sys; print('Error: no such option', file=sys.stderr); sys.exit(2)", use
-    )
-    assert restarts == []
+    script = "import sys; print('Error: no such option', file=sys.stderr); sys.exit(2)"
+    assert supervise(script, use).restarts == 0
 
 
-def test_one_that_hangs_is_ended_with_what_it_started_and_started_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_program_that_is_not_there_is_a_reason() -> None:
+    async def main() -> str | None:
+        registry = Registry()
+        async with httpx.AsyncClient() as client:
+            supervisor = Supervisor(
+                registry, client, lambda *_: None, command=["./no-such-program"]
+            )
+            supervisor.start([ZooWorker("One", WorkerConfig(type="echo"), frozenset(), 1)])
+            (member,) = registry
+            await until(lambda: member.health.state == "down")
+            await supervisor.stop()
+        return member.health.error
+
+    assert "cannot be started" in (asyncio.run(main()) or "")
+
+
+def test_a_hung_worker_is_killed_and_restarted() -> None:
     """It answers once, then never: what `kill -STOP` makes of a worker."""
-    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
-    monkeypatch.setattr(health, "HANGING_AFTER", 0)
-    monkeypatch.setattr(health, "SOON", 0.01)
-    monkeypatch.setattr(health, "LATER", 0.01)
-    answers = [httpx.Response(200, json={"state": "ready"})]
 
-    async def use(supervisor: Supervisor, member: Member) -> None:
-        await until(lambda: member.health.restarts == 1 and member.health.state == "starting")
-        error = member.health.error
+    async def use(one: Supervised) -> None:
+        await until(lambda: one.restarts == 1 and one.member.health.state == "starting")
+        error = one.member.health.error
         assert error is not None
         assert error.splitlines()[0] == (
             "The process answered nothing for 0 seconds and was ended (signal 9)."
         )
 
-    script = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
-    lines, restarts = supervise(script, use, answers)
-    assert len(restarts) == 1
-    assert any("answered nothing" in line and "Starting again" in line for line in lines)
+    ready = [httpx.Response(200, json={"state": "ready"})]
+    found = supervise(IGNORES_SIGTERM, use, ready, hangs_after=0)
+    assert found.restarts == 1
+    assert any("answered nothing" in line and "Starting again" in line for line in found.lines)
 
 
 def test_stopping_does_not_wait_for_the_next_start() -> None:
-    async def use(supervisor: Supervisor, member: Member) -> None:
-        await until(lambda: member.health.state == "down")
+    async def use(one: Supervised) -> None:
+        await until(lambda: one.member.health.state == "down")
 
     began = time.monotonic()
-    supervise("raise SystemExit(1)", use)
+    supervise("raise SystemExit(1)", use, restarts=RestartPolicy(first_delay=600))
     assert time.monotonic() - began < 25
 
 
-def test_a_killed_supervisor_waits_for_nobody() -> None:
-    script = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(600)"
-
-    async def use(supervisor: Supervisor, member: Member) -> None:
-        await until(lambda: member.health.state == "starting" and supervisor._keepers[member.id])
-        stopping = asyncio.create_task(supervisor.stop())
+def test_a_killed_supervisor_does_not_wait_for_workers_to_drain() -> None:
+    async def use(one: Supervised) -> None:
+        await until(lambda: "up" in one.lines)
+        stopping = asyncio.create_task(one.supervisor.stop())
         await asyncio.sleep(0)
-        supervisor.kill()
+        one.supervisor.kill()
+        began = time.monotonic()
         await stopping
+        assert time.monotonic() - began < 4
 
-    supervise(script, use)
+    supervise(IGNORES_SIGTERM, use)
+
+
+def test_a_registered_worker_is_polled_until_it_is_dismissed() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json={"state": "ready"})
+
+    async def main() -> None:
+        registry = Registry()
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            policy = HealthPolicy(fast=0.01, slow=0.01)
+            supervisor = Supervisor(registry, client, lambda *_: None, health=policy)
+            member = registry.register(NewWorker(name="Mine", url="worker:1"))
+            supervisor.watch_registered(member)
+            await until(lambda: member.health.state == "ready" and len(asked) > 1)
+            supervisor.dismiss(member)
+            assert list(registry) == []
+            await supervisor.stop()
+
+    asyncio.run(main())
+    assert set(asked) == {"http://worker:1/readyz"}

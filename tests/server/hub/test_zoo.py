@@ -1,11 +1,10 @@
-"""The zoo file: what it may say, and what a worker is told of it."""
+"""The zoo file: what it may contain, and the options that workers get from it."""
 
 from pathlib import Path
 
 import pytest
 
 from bots.errors import ConfigError
-from server.hub import zoo as module
 from server.hub.zoo import Zoo, load_zoo
 
 ROOT = Path(__file__).parents[3]
@@ -83,37 +82,11 @@ def test_workers_listen_where_the_hub_does(tmp_path: Path) -> None:
     assert after("--host", second.arguments()) == "127.0.0.1"
 
 
-def test_the_key_goes_through_the_environment(tmp_path: Path) -> None:
-    worker = read(tmp_path, "workers: [{type: echo, api-key: s3cret}]").workers[0]
-    assert worker.environment()["CHATZOO_API_KEY"] == "s3cret"
-    assert not any("s3cret" in word for word in worker.arguments())
-    assert "s3cret" not in repr(worker)
-
-
-def test_the_hubs_environment_does_not_choose_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = ["TYPE", "BOT", "PRETRAINED_PATH", "TOKENIZER_PATH", "BASE_MODEL", "NAME", "REVISION"]
-    for name in (*chosen, "MAX_QUEUE"):
-        monkeypatch.setenv(f"CHATZOO_{name}", "5")
-    text = """
-    workers:
-      - {type: echo, name: a}
-      - {type: echo, name: b, env: {CHATZOO_REVISION: main}}
-    """
-    a, b = (worker.environment() for worker in read(tmp_path, text).workers)
-    assert not any(f"CHATZOO_{name}" in a for name in chosen)
-    assert a["CHATZOO_MAX_QUEUE"] == "5"
-    assert a["PATH"]
-    assert b == a | {"CHATZOO_REVISION": "main"}
-
-
 def test_names_are_for_people_everywhere(tmp_path: Path) -> None:
     assert read(tmp_path, "workers: [{type: echo, name: 猫 👩‍👩‍👧}]").workers[0].name == "猫 👩‍👩‍👧"
 
 
 def test_cores_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "available_cores", lambda: 9)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     text = """
     workers:
@@ -122,7 +95,7 @@ def test_cores_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
       - {type: echo, name: c, env: {OMP_NUM_THREADS: 1, TOKEN: x}}
       - {type: echo, name: d}
     """
-    a, b, c, _ = read(tmp_path, text).workers
+    a, b, c, _ = read(tmp_path, text, cores=9).workers
     assert after("--threads", a.arguments()) == "2"
     assert a.environment()["OMP_NUM_THREADS"] == "2"
     assert after("--threads", b.arguments()) == "3"
@@ -130,7 +103,7 @@ def test_cores_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert c.environment() == a.environment() | {"OMP_NUM_THREADS": "1", "TOKEN": "x"}
     assert after("--threads", c.arguments()) == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "7,2")
-    a, b, c, _ = read(tmp_path, text).workers
+    a, b, c, _ = read(tmp_path, text, cores=9).workers
     assert [worker.threads for worker in (a, b, c)] == [7, 3, 1]
 
 
@@ -146,7 +119,7 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("wrokers: []", "There is no option 'wrokers'."),
         ("port: 0", "Option 'port'"),
@@ -162,7 +135,7 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
             "'b' and 'a' have the same port, 9.",
         ),
         ("workers: [{type: echo}, {type: echo}]", "two workers have the name 'echo'."),
-        ("workers: [{type: echo, exit-on-stdin-eof: true}]", "is the hub's own"),
+        ("workers: [{type: echo, exit-on-stdin-eof: true}]", "Only the hub gives the option"),
         ('workers: [{type: echo, name: "a\\0b"}]', "worker 1: Option 'name'"),
         ('workers: [{type: echo, name: "a\\eb"}]', "worker 1: Option 'name'"),
         ('workers: [{pretrained-path: "a\\nb"}]', "worker 1: Option 'name'"),
@@ -172,10 +145,10 @@ def test_a_config_file_lies_under_the_entry(tmp_path: Path) -> None:
         ("workers: [{type: echo, config: missing.yaml}]", "worker 1: Cannot read 'missing.yaml'"),
     ],
 )
-def test_a_fault_is_one_sentence_that_says_where(tmp_path: Path, text: str, told: str) -> None:
+def test_a_fault_is_one_sentence_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, text)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert str(tmp_path / "zoo.yaml") in caught.value.message
 
 

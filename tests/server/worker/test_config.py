@@ -1,12 +1,14 @@
 """Options: flags over environment over file, and errors that name the option."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bots.errors import ConfigError
+from bots.settings import BotConfig
 from server.http.address import is_loopback
-from server.worker.config import WorkerConfig, load_config
+from server.worker.config import WorkerConfig, load_config, parse_config
 
 
 def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
@@ -73,14 +75,14 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
     ],
 )
 def test_the_name_that_people_see(options: dict[str, str], name: str) -> None:
-    assert WorkerConfig.model_validate(options).display_name == name
+    assert parse_config(options).display_name == name
 
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False)],
 )
-def test_loopback_is_told_from_the_open(host: str, loopback: bool) -> None:
+def test_loopback_addresses(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
@@ -91,3 +93,25 @@ def test_devices(devices: str | int) -> None:
 
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(load_config({"api_key": "secret"}, env={}))
+
+
+def test_the_bot_gets_its_options_and_the_name_that_people_see() -> None:
+    given: dict[str, Any] = {
+        "pretrained_path": "owner/model",
+        "dtype": "float32",
+        "threads": 2,
+        "max_running": 3,
+    }
+    bot = load_config({**given, "port": 9000}, env={}).bot_config()
+    assert type(bot) is BotConfig
+    assert bot == BotConfig(**given | {"name": "model"})
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_an_empty_name_in_a_file_is_none(name: str | None) -> None:
+    assert parse_config({"type": "echo", "name": name}).display_name == "echo"
+
+
+def test_defaults_are_not_shared() -> None:
+    WorkerConfig().allow_host.append("changed")
+    assert WorkerConfig().allow_host == []

@@ -5,7 +5,7 @@ import asyncio
 from server.worker.conversations import Conversations
 
 
-class Clock:
+class PauseTimer:
     """Time that a test moves."""
 
     now = 0.0
@@ -38,7 +38,7 @@ def test_what_is_handed_out_is_a_copy() -> None:
 
 
 def test_the_one_not_used_for_longest_goes_first() -> None:
-    kept = Conversations(2, 10, Clock())
+    kept = Conversations(2, 10, PauseTimer())
     for uid in ("a", "b", "a", "c"):
         kept.put(uid, [("q", "a")])
     assert len(kept) == 2
@@ -62,7 +62,7 @@ def test_turns_of_a_conversation_come_one_after_the_other() -> None:
 
 
 def test_old_ones_are_forgotten() -> None:
-    clock = Clock()
+    clock = PauseTimer()
     kept = Conversations(5, 10, clock)
     kept.put("a", [("q", "a")])
     clock.now = 6

@@ -4,15 +4,9 @@ from typing import Any
 
 import pytest
 
-from bots.backends.llamacpp.chunks import (
-    ChunkReader,
-    error_of,
-    request_of,
-    score_request,
-    scored_of,
-)
-from bots.errors import BotError, ContextLengthExceeded, InvalidRequest
-from bots.events import TokenLogprob, TopLogprob, Usage
+from bots.backends.llamacpp.chunks import ChunkReader, completion_request
+from bots.errors import BotError
+from bots.events import Usage
 from bots.sampling import SamplingSettings
 
 
@@ -44,31 +38,33 @@ def test_every_setting_reaches_llama_cpp() -> None:
         "max_new_tokens": 9,
     }
     assert set(values) | {"stop", "prompt_logprobs"} == set(SamplingSettings.model_fields)
-    ask = request_of([1, 2], SamplingSettings(**values), 1000)
+    request = completion_request([1, 2], SamplingSettings(**values), 1000)
     renamed = {"max_new_tokens": "max_tokens", "repetition_penalty": "repeat_penalty"}
-    assert {name: ask[renamed.get(name, name)] for name in values} == values
-    assert ask["prompt"] == [1, 2]
-    assert ask["repeat_last_n"] == 1000
+    assert {name: request[renamed.get(name, name)] for name in values} == values
+    assert request["prompt"] == [1, 2]
+    assert request["repeat_last_n"] == 1000
 
 
 def test_a_greedy_choice_is_made_without_probabilities() -> None:
     """They cost a softmax over the vocabulary at each token; penalties still count."""
-    ask = request_of([1], SamplingSettings(temperature=0, top_k=50, repetition_penalty=1.3), 10)
-    assert (ask["samplers"], ask["top_k"]) == (["penalties", "top_k"], 1)
-    assert ask["repeat_penalty"] == 1.3
-    assert "top_p" in request_of([1], SamplingSettings(temperature=0.1), 10)["samplers"]
+    request = completion_request(
+        [1], SamplingSettings(temperature=0, top_k=50, repetition_penalty=1.3), 10
+    )
+    assert (request["samplers"], request["top_k"]) == (["penalties", "top_k"], 1)
+    assert request["repeat_penalty"] == 1.3
+    assert "top_p" in completion_request([1], SamplingSettings(temperature=0.1), 10)["samplers"]
 
 
 def test_what_is_not_set_is_not_sent() -> None:
     """llama.cpp chooses a seed, and computes no log-probabilities."""
-    ask = request_of([1], SamplingSettings(), 1000)
-    assert "seed" not in ask
-    assert "logprobs" not in ask
+    request = completion_request([1], SamplingSettings(), 1000)
+    assert "seed" not in request
+    assert "logprobs" not in request
 
 
 def test_no_candidates_still_give_the_tokens_own_logprob() -> None:
     """llama.cpp has no 0, so one is asked for and cut."""
-    assert request_of([1], SamplingSettings(logprobs=0), 10)["logprobs"] == 1
+    assert completion_request([1], SamplingSettings(logprobs=0), 10)["logprobs"] == 1
     entry = {"id": 5, "token": "a", "logprob": -0.5, "top_logprobs": [
         {"id": 5, "token": "a", "logprob": -0.5}]}  # fmt: skip
     step = ChunkReader(no_tokens, 0).step(chunk("a", [5], 1, logprobs={"content": [entry]}))
@@ -116,28 +112,7 @@ def test_the_last_chunk_has_reason_and_usage(given: str, reason: str) -> None:
     assert reader.finished
 
 
-def test_errors_keep_their_meaning() -> None:
-    """A full context is not an internal error."""
-    too_long = error_of(
-        {"type": "exceed_context_size_error", "message": "m", "n_prompt_tokens": 9, "n_ctx": 5}
-    )
-    assert isinstance(too_long, ContextLengthExceeded)
-    assert (too_long.prompt_tokens, too_long.context_length) == (9, 5)
-    assert isinstance(error_of({"type": "invalid_request_error"}), InvalidRequest)
-    assert type(error_of({"type": "server_error", "message": "x"})) is BotError
+def test_an_error_in_the_stream_is_raised() -> None:
+    """As the error that it means."""
     with pytest.raises(BotError, match="x"):
         ChunkReader(no_tokens).step({"error": {"message": "x"}})
-
-
-def test_a_tokens_score_is_found_whoever_was_chosen() -> None:
-    """The choice has its own, the others theirs; nobody's is made up."""
-    ask = score_request((1, 2), 7, 0)
-    assert (ask["prompt"], ask["n_probs"], ask["logit_bias"][0][0]) == ([1, 2], 1, 7)
-    top = [{"id": 5, "token": "a", "logprob": -0.5}, {"id": 6, "token": "b", "logprob": -1.5}]
-    own = {"id": 7, "token": "c", "logprob": -9.0, "top_logprobs": top}
-    answer = {"completion_probabilities": [own]}
-    found = scored_of(answer, 7, 1)
-    assert found == TokenLogprob(7, "c", -9.0, (TopLogprob(5, "a", -0.5),))
-    assert scored_of(answer, 6, 0) == TokenLogprob(6, "b", -1.5)
-    assert scored_of(answer, 8, 1) is None
-    assert scored_of({"content": "\ufffd"}, 7, 1) is None

@@ -3,20 +3,22 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bots.backends.llamacpp.bot import LlamaCppChatBot
-from bots.backends.llamacpp.chunks import request_of
+from bots.backends.llamacpp.chunks import completion_request
+from bots.backends.llamacpp.family import FamilyChatBot
 from bots.errors import ConfigError, LoadError
 from bots.events import Delta, Done, Message
 from bots.registry.registry import choose_bot
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig
-from tests.bots.backends.llamacpp.test_gguf_header import gguf
+from tests.bots.backends.llamacpp.gguf_bytes import gguf
 
 HELLO = [Message("user", "Say hello.")]
+FORCED = {"logit_bias": [[1, 1000]]}
+NOT_STREAMED = {"stream": False}
 TAKEN = ("amchat", "baize", "belle", "educhat", "stablelm", "vicuna", "vicuna-instruct",
          "vicuna-v1.1", "yayi")  # fmt: skip
 REFUSED = ("chatglm", "chatglm2", "chatglm3", "fastchat-t5", "firefly", "godel", "moss",
@@ -95,17 +97,10 @@ def test_a_stop_token_that_the_file_does_not_name_ends_the_answer(bot: LlamaCppC
     ids = bot.get_input("a").token_ids
     assert ids is not None
 
-    def forced(*shown: str) -> str:
-        texts: list[str] = []
+    def forced(*visible: str) -> str:
         settings = SamplingSettings(temperature=0, max_new_tokens=1)
-        wanted = request_of(ids, settings, 512, shown) | {"logit_bias": [[1, 1000]]}
-
-        def receive(chunk: dict[str, Any]) -> bool:
-            texts.append(chunk["choices"][0]["text"])
-            return False
-
-        bot._server.handle_completions(wanted, receive)
-        return "".join(texts)
+        request = completion_request(ids, settings, 512, visible)
+        return str(bot.client.complete(FORCED | request | NOT_STREAMED)["content"])
 
     assert forced() == ""
     assert forced("<|im_start|>") == "<|im_start|>"
@@ -125,6 +120,7 @@ def test_a_file_without_the_familys_stop_token_is_refused(builtin_gguf: Path) ->
 def test_vicuna_is_greedy_unless_told_to_sample() -> None:
     """As with transformers; llama.cpp has no beams."""
     made = choose_bot("x.gguf", family="vicuna")()
+    assert isinstance(made, FamilyChatBot)
     for asked, temperature in (({}, 0), ({"temperature": 0.4, "do_sample": True}, 0.4)):
-        own = made._own(made.Settings.parse(asked))  # type: ignore[attr-defined]
-        assert own.temperature == temperature
+        own = made.family_settings(made.Settings.parse(asked))
+        assert own.model_dump()["temperature"] == temperature

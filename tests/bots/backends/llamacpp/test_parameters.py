@@ -1,4 +1,4 @@
-"""How llama.cpp is set up: threads, context, devices. No model."""
+"""Parameters of llama.cpp's server: threads, context, devices, read-ahead. No model."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from bots.backends.llamacpp.gguf_header import GgufHeader
-from bots.backends.llamacpp.parameters import binding, context_for, parameters, thread_count
+from bots.backends.llamacpp.parameters import (
+    context_per_slot,
+    import_binding,
+    read_ahead,
+    server_parameters,
+    thread_count,
+)
 from bots.errors import LoadError
 from bots.settings import BotConfig
 
@@ -29,26 +35,26 @@ def header(trained: int | None, *, heads: int = 1, size: int = 100 * MIB) -> Ggu
 
 def test_a_small_model_gets_the_context_it_was_trained_for() -> None:
     """Every slot has all of it."""
-    assert context_for(header(8192), 4, 16 * GIB) == 8192
+    assert context_per_slot(header(8192), 4, 16 * GIB) == 8192
 
 
 def test_a_long_context_is_bounded_by_the_weights() -> None:
     """128k tokens of a small model would take more memory than the model."""
-    assert context_for(header(131072, heads=8), 4, 64 * GIB) == 768 * MIB // (8 * 1024) // 4
-    assert context_for(header(131072, heads=8, size=2 * GIB), 4, 64 * GIB) == 65536
+    assert context_per_slot(header(131072, heads=8), 4, 64 * GIB) == 768 * MIB // (8 * 1024) // 4
+    assert context_per_slot(header(131072, heads=8, size=2 * GIB), 4, 64 * GIB) == 65536
 
 
 def test_free_memory_bounds_the_context() -> None:
     """A quarter of it at most, but never less than a short conversation."""
-    assert context_for(header(8192), 4, 64 * MIB) == 64 * MIB // 4 // 1024 // 4
-    assert context_for(header(8192), 4, 1 * MIB) == 512
-    assert context_for(header(256), 4, 1 * MIB) == 256
+    assert context_per_slot(header(8192), 4, 64 * MIB) == 64 * MIB // 4 // 1024 // 4
+    assert context_per_slot(header(8192), 4, 1 * MIB) == 512
+    assert context_per_slot(header(256), 4, 1 * MIB) == 256
 
 
 def test_a_file_that_says_nothing_gets_a_usual_context() -> None:
     """Neither length nor heads may be known."""
-    assert context_for(header(None), 4, 16 * GIB) == 4096
-    assert context_for(GgufHeader({}, 1), 4, 16 * GIB) == 4096
+    assert context_per_slot(header(None), 4, 16 * GIB) == 4096
+    assert context_per_slot(GgufHeader({}, 1), 4, 16 * GIB) == 4096
 
 
 def test_threads_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,13 +74,13 @@ def test_a_missing_binding_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     """The extra is named."""
     monkeypatch.setitem(__import__("sys").modules, "xllamacpp", None)
     with pytest.raises(LoadError, match=r"pip install 'chatzoo\[llamacpp\]'"):
-        binding()
+        import_binding()
 
 
 def make(devices: str = "auto", slots: int = 4) -> Any:
     """Parameters for the small header."""
     xllamacpp = pytest.importorskip("xllamacpp")
-    return parameters(
+    return server_parameters(
         xllamacpp,
         "m.gguf",
         header(1024),
@@ -103,8 +109,17 @@ def test_devices_that_are_not_there_are_refused() -> None:
     """The package of the index has no GPU code at all."""
     with pytest.raises(LoadError, match="there is no GPU 99"):
         make("99")
-    with pytest.raises(LoadError, match="none of auto, cpu"):
-        make("all")
+
+
+def test_a_file_is_read_once_before_loading(tmp_path: Path) -> None:
+    """With progress up to 1; a file that does not fit into memory is left out."""
+    file = tmp_path / "m.gguf"
+    file.write_bytes(bytes(20 * MIB))
+    seen: list[float | None] = []
+    read_ahead(str(file), header(1024, size=20 * MIB), lambda _, done: seen.append(done))
+    assert seen == [0.4, 0.8, 1.0]
+    read_ahead(str(file), header(1024, size=1 << 60), lambda _, done: seen.append(done))
+    assert len(seen) == 3
 
 
 class FakeKinds:
@@ -132,7 +147,7 @@ class FakeBinding:
 
 def test_gpus_are_chosen_by_number() -> None:
     """The other ones get no share of the layers."""
-    params = parameters(
+    params = server_parameters(
         FakeBinding, "m.gguf", header(1024), Path("/x.sock"), 1, BotConfig(devices="1")
     )
     assert params.main_gpu == 1

@@ -1,154 +1,23 @@
-"""The OpenAI bot against small real servers, and against this project's own worker."""
+"""The OpenAI bot against a small real server, and against this project's own worker."""
 
-import contextlib
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 
 from bots.backends.openai.bot import OpenAIChatBot
-from bots.backends.openai.endpoint import Endpoint
-from bots.errors import BotError, ConfigError, InvalidRequest, LoadError, UpstreamError
+from bots.errors import BotError, InvalidRequest, LoadError, UpstreamError
 from bots.events import Delta, Done, Event, Message
-from bots.registry.registry import choose_bot
-from bots.settings import BotConfig
+from tests.bots.backends.openai.upstream import Upstream, text
 from tests.support import eventually, running_worker
 
 HELLO = [Message("user", "Hello 你好 😀")]
 Settings = OpenAIChatBot.Settings
-
-
-class Upstream:
-    """An endpoint whose answers the test writes. Keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.models: list[dict[str, Any]] = [{"id": "m", "object": "model"}]
-        self.status = 200
-        self.headers: dict[str, str] = {"Content-Type": "text/event-stream"}
-        self.frames: list[str] = []
-        self.silent_before = threading.Event()
-        self.silent_before.set()
-        self.silent_after = threading.Event()
-        self.silent_after.set()
-        self.requests: list[tuple[str, dict[str, str], Any]] = []
-        self.gone = threading.Event()
-        upstream = self
-
-        class Handler(BaseHTTPRequestHandler):
-            """Speaks HTTP/1.0: the end of the connection is the end of the answer."""
-
-            def log_message(self, *args: object) -> None:
-                """Quiet."""
-
-            def do_GET(self) -> None:
-                """The models."""
-                upstream.note(self, None)
-                body = json.dumps({"object": "list", "data": upstream.models}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                """The frames, with silence before the status or after the frames."""
-                size = int(self.headers["Content-Length"])
-                upstream.note(self, json.loads(self.rfile.read(size)))
-                upstream.hold(upstream.silent_before, self.connection)
-                self.send_response(upstream.status)
-                for name, value in upstream.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                # Who has stopped reads no more.
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    for frame in upstream.frames:
-                        self.wfile.write(frame.encode())
-                        self.wfile.flush()
-                upstream.hold(upstream.silent_after, self.connection)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def note(self, handler: BaseHTTPRequestHandler, body: object) -> None:
-        """Keep a request."""
-        self.requests.append((handler.path, dict(handler.headers), body))
-
-    def hold(self, until: threading.Event, connection: socket.socket) -> None:
-        """Say nothing until told, or until the client is gone, which is noted."""
-        connection.settimeout(0.01)
-        while not until.is_set():
-            try:
-                if connection.recv(1) == b"":
-                    self.gone.set()
-                    return
-            except TimeoutError:
-                continue
-            except ConnectionError:
-                self.gone.set()
-                return
-        connection.settimeout(None)
-
-    def says(self, *chunks: object, done: bool = True) -> None:
-        """Set the frames: chunks as JSON."""
-        self.frames = [f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks]
-        if done:
-            self.frames.append("data: [DONE]\n\n")
-
-    def close(self) -> None:
-        """Stop."""
-        self.silent_before.set()
-        self.silent_after.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def text(content: str, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    """A chunk."""
-    return {
-        "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]
-    } | more
-
-
-@pytest.fixture
-def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    """An endpoint, and no key in the environment."""
-    monkeypatch.delenv("CHATZOO_UPSTREAM_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    made = Upstream()
-    made.says(text("Hel"), text("lo"), text("", "stop"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[[str], OpenAIChatBot]]:
-    """Makes loaded bots and closes them."""
-    made: list[OpenAIChatBot] = []
-
-    def load(path: str) -> OpenAIChatBot:
-        bot = OpenAIChatBot(BotConfig(pretrained_path=path))
-        made.append(bot)
-        bot.load()
-        return bot
-
-    yield load
-    for bot in made:
-        bot.close()
-
-
-@pytest.fixture
-def bot(upstream: Upstream, make: Callable[[str], OpenAIChatBot]) -> OpenAIChatBot:
-    """A bot in front of the endpoint."""
-    return make(upstream.url)
 
 
 def answer(events: Iterator[Event]) -> tuple[str, Done]:
@@ -157,47 +26,6 @@ def answer(events: Iterator[Event]) -> tuple[str, Done]:
     last = seen[-1]
     assert isinstance(last, Done)
     return "".join(event.text for event in seen if isinstance(event, Delta)), last
-
-
-# -- the address -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("path", "base", "model"),
-    [
-        ("http://h:1", "http://h:1/v1", ""),
-        ("http://h:1/", "http://h:1/v1", ""),
-        ("https://h/v1/", "https://h/v1", ""),
-        ("https://h/api/v3#org/model:7b", "https://h/api/v3", "org/model:7b"),
-        ("http://[::1]:80#m", "http://[::1]/v1", "m"),
-    ],
-)
-def test_addresses(path: str, base: str, model: str) -> None:
-    """With and without a path; the model behind the sharp."""
-    assert Endpoint.parse(path) == Endpoint(base, model)
-    assert choose_bot(path) is OpenAIChatBot
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["ftp://h", "http://", "host:80", "http://u:secret@h", "http://h?key=secret", "http://h:x"],
-)
-def test_wrong_addresses_are_found_before_loading(path: str) -> None:
-    """And a secret in one is not repeated."""
-    with pytest.raises(ConfigError) as raised:
-        OpenAIChatBot(BotConfig(pretrained_path=path))
-    assert "secret" not in raised.value.message
-
-
-def test_whose_key_is_sent_where() -> None:
-    """Ours anywhere; OpenAI's neither unencrypted nor to another machine without TLS."""
-    ours, both = {"CHATZOO_UPSTREAM_API_KEY": "a"}, {"OPENAI_API_KEY": "b"}
-    for path in ("http://h:1", "https://h", "http://localhost:1"):
-        assert Endpoint.parse(path).key(ours | both) == "a"
-    assert Endpoint.parse("https://h").key(both) == "b"
-    assert Endpoint.parse("http://127.0.0.1:1").key(both) == "b"
-    assert Endpoint.parse("http://h:1").key(both) is None
-    assert Endpoint.parse("http://h:1").key({}) is None
 
 
 # -- loading ---------------------------------------------------------------------------------------
@@ -340,6 +168,20 @@ def test_refusals_say_what_the_endpoint_said(
     upstream.headers = {"Retry-After": "7", "Location": "http://elsewhere/"}
     upstream.frames = ['{"error":{"message":"why"}}']
     with pytest.raises(kind, match=message):
+        list(bot.chat(HELLO))
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [("data: \udcff\n\n", r"http://127.* cannot be read: .*UTF-8"), ("data: {\n\n", "no JSON")],
+)
+def test_a_stream_that_cannot_be_read_is_an_error(
+    upstream: Upstream, bot: OpenAIChatBot, frame: str, message: str
+) -> None:
+    """Damaged characters would look like the model's own."""
+    upstream.says(text("a"))
+    upstream.frames.insert(1, frame)
+    with pytest.raises(UpstreamError, match=message):
         list(bot.chat(HELLO))
 
 

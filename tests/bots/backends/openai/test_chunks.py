@@ -1,57 +1,18 @@
-"""OpenAI's streaming dialect, byte by byte. No connection."""
+"""Chunks of OpenAI's dialect to steps. No connection."""
 
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bots.backends.openai.chunks import ChunkReader, data_of, reason_of
+from bots.backends.openai.chunks import ChunkReader, error_message
 from bots.errors import UpstreamError
 from bots.events import Step, Usage
-
-
-def cut(data: bytes, sizes: list[int]) -> list[bytes]:
-    """The bytes in pieces of these sizes, then the rest."""
-    pieces = []
-    for size in sizes:
-        pieces.append(data[:size])
-        data = data[size:]
-    return [*pieces, data]
 
 
 def chunk(**delta: Any) -> str:
     """The data of a chunk in the middle of an answer."""
     return json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-
-
-@given(
-    st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]))),
-    st.lists(st.integers(1, 7), max_size=60),
-    st.sampled_from(["\n", "\r\n"]),
-)
-def test_events_are_the_same_however_the_bytes_are_cut(
-    texts: list[str], sizes: list[int], end: str
-) -> None:
-    """Also inside a character, and with what other readers take for line ends in the text."""
-    body = "".join(f": ping{end}event: x{end}data: {text}{end}{end}" for text in texts)
-    assert list(data_of(cut(body.encode(), sizes))) == texts
-
-
-def test_quirks_of_servers() -> None:
-    """No space after the colon, data on two lines, blank lines, an end without a blank line."""
-    body = b"\n\n: hello\ndata:a\n\n\n\nid: 1\ndata: b\ndata: c\n\nretry: 3\n\ndata: d"
-    assert list(data_of([body])) == ["a", "b\nc", "d"]
-    assert list(data_of([b'data: "\xe2\x80\xa8\xc2\x85\x0c"\n\n'])) == ['"\u2028\x85\x0c"']
-
-
-def test_what_is_no_text_is_an_error() -> None:
-    """Neither broken characters nor a line without an end are passed on."""
-    with pytest.raises(UpstreamError, match="UTF-8"):
-        list(data_of([b"data: \xff\n\n"]))
-    with pytest.raises(UpstreamError, match="does not end"):
-        list(data_of([b"x" * (1 << 20)] * 20))
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
@@ -110,4 +71,4 @@ def test_nonsense_and_errors_in_the_stream_are_errors(data: str) -> None:
 )
 def test_error_bodies_of_every_form(body: object, message: str) -> None:
     """OpenAI's, and what servers and proxies make of it."""
-    assert reason_of(body) == message
+    assert error_message(body) == message

@@ -208,15 +208,10 @@ def test_bfloat16_is_bfloat16(tiny_folder: Path) -> None:
     assert loaded(tiny_folder, dtype="bfloat16").info().dtype == "bfloat16"
 
 
-@pytest.mark.parametrize(
-    ("devices", "words"), [("0", "no GPU 0; this machine has 0"), ("gpu", "none of auto, cpu")]
-)
-def test_devices_that_are_not_there(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, devices: str, words: str
-) -> None:
+def test_devices_that_are_not_there(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(LoadError, match=words):
-        loaded(tiny_folder, devices=devices)
+    with pytest.raises(LoadError, match="no GPU 0; this machine has 0"):
+        loaded(tiny_folder, devices="0")
 
 
 def test_a_tokenizer_without_a_template_says_what_to_do(tiny_folder: Path, tmp_path: Path) -> None:

@@ -3,10 +3,8 @@
 import os
 import signal
 import socket
-import subprocess
 import urllib.request
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -15,9 +13,10 @@ import pytest
 from bots.errors import ConfigError
 from server.hub.console import HubConsole
 from server.hub.run import up
-from server.hub.zoo import Zoo, ZooWorker
+from server.hub.zoo import Zoo
+from server.hub.zoo_worker import ZooWorker
 from server.worker.config import WorkerConfig
-from tests.server.hub.conftest import CHATZOO, ROOT, Hub
+from tests.server.hub.conftest import Hub, echo, runs
 from tests.support import eventually, free_port
 
 StartHub = Callable[..., Hub]
@@ -34,25 +33,56 @@ def fetch(url: str) -> str:
         return text
 
 
-def health_of(hub: Hub) -> dict[str, Any]:
-    """The health of the first worker."""
-    found: dict[str, Any] = hub.workers()[0]["health"]
+@pytest.fixture(scope="module")
+def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub that no test ends, with a worker for each test that changes one."""
+    broken = {"name": "Broken", "bot": "missing.py:Bot"}
+    workers = [broken, *(echo(name) for name in ("Killed", "Removed", "Other"))]
+    hub = Hub(tmp_path_factory.mktemp("hub"), workers)
+    eventually(lambda: hub.states() == ["failed", "ready", "ready", "ready"], "ready workers")
+    yield hub
+    hub.end()
+
+
+def entry_of(hub: Hub, name: str) -> dict[str, Any]:
+    (found,) = (worker for worker in hub.workers() if worker["name"] == name)
     return found
 
 
-def test_a_killed_worker_is_started_again(start_hub: StartHub) -> None:
-    hub = start_hub("One", "Two")
-    eventually(hub.all_ready, "ready workers")
-    first, second = hub.workers()
-    victim = hub.worker_process(int(first["url"].rpartition(":")[2]))
-    victim.kill()
-    eventually(lambda: "signal 9" in (health_of(hub)["error"] or ""), "the news of its death")
-    again = {**first["health"], "restarts": 1}
-    eventually(lambda: health_of(hub) == again, "a worker that is ready again")
-    assert hub.workers()[1] == second
-    metrics = fetch(f"{hub.url}/metrics")
-    assert 'chatzoo_hub_workers{state="ready"} 2.0' in metrics
+def test_a_worker_that_cannot_work_is_not_restarted(shared_hub: Hub) -> None:
+    health = entry_of(shared_hub, "Broken")["health"]
+    assert "missing.py" in health["error"]
+    assert health["restarts"] == 0
+    output = "".join(shared_hub.output)
+    assert f"ChatZoo is at {shared_hub.url}" in output
+    assert "Broken failed" in output
+    assert "Other is ready at http://127.0.0.1:" in output
+
+
+def test_a_killed_worker_is_restarted(shared_hub: Hub) -> None:
+    killed, other = (entry_of(shared_hub, name) for name in ("Killed", "Other"))
+
+    def health() -> dict[str, Any]:
+        found: dict[str, Any] = entry_of(shared_hub, "Killed")["health"]
+        return found
+
+    shared_hub.worker_process(int(killed["url"].rpartition(":")[2])).kill()
+    eventually(lambda: "signal 9" in (health()["error"] or ""), "the reason of its end")
+    again = {**killed["health"], "restarts": 1}
+    eventually(lambda: health() == again, "a worker that is ready again")
+    assert entry_of(shared_hub, "Other") == other
+    metrics = fetch(f"{shared_hub.url}/metrics")
+    assert 'chatzoo_hub_workers{state="failed"} 1.0' in metrics
     assert "chatzoo_hub_worker_restarts_total 1.0" in metrics
+
+
+def test_removing_a_zoo_worker_ends_its_process(shared_hub: Hub) -> None:
+    removed = entry_of(shared_hub, "Removed")
+    process = shared_hub.worker_process(int(removed["url"].rpartition(":")[2]))
+    assert httpx.delete(f"{shared_hub.url}/api/workers/{removed['id']}").status_code == 204
+    assert "Removed" not in [worker["name"] for worker in shared_hub.workers()]
+    eventually(lambda: not runs(process.pid), "the end of its process")
+    assert entry_of(shared_hub, "Other")["health"]["state"] == "ready"
 
 
 def test_sigterm_leaves_no_process(start_hub: StartHub) -> None:
@@ -73,7 +103,7 @@ def test_ctrl_c_while_workers_start(start_hub: StartHub) -> None:
 
 
 def test_workers_do_not_outlive_a_killed_hub(start_hub: StartHub) -> None:
-    hub = start_hub("One", "Two")
+    hub = start_hub("One")
     eventually(hub.all_ready, "ready workers")
     with httpx.stream("POST", f"{hub.workers()[0]['url']}/generate", json=LONG) as answer:
         assert "start" in next(answer.iter_text())
@@ -97,28 +127,7 @@ def test_running_answers_finish_but_not_when_asked_twice(start_hub: StartHub) ->
     assert hub.nothing_left()
 
 
-def test_removing_a_zoo_worker_ends_its_process(start_hub: StartHub) -> None:
-    hub = start_hub("One", "Two")
-    eventually(hub.all_ready, "ready workers")
-    first, second = hub.workers()
-    assert httpx.delete(f"{hub.url}/api/workers/{first['id']}").status_code == 204
-    assert [worker["id"] for worker in hub.workers()] == [second["id"]]
-    eventually(lambda: len(hub.worker_processes()) == 1, "the end of its process")
-
-
-def test_a_worker_that_cannot_work_is_not_started_again(start_hub: StartHub) -> None:
-    hub = start_hub({"name": "Broken", "bot": "missing.py:Bot"}, "Good")
-    eventually(lambda: hub.states() == ["failed", "ready"], "one failed, one ready")
-    health = health_of(hub)
-    assert "missing.py" in health["error"]
-    assert health["restarts"] == 0
-    output = "".join(hub.output)
-    assert f"ChatZoo is at {hub.url}" in output
-    assert "Broken failed" in output
-    assert "Good is ready at http://127.0.0.1:" in output
-
-
-def test_a_taken_port_is_told_with_its_owner() -> None:
+def test_a_taken_port_is_named_with_its_owner() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (worker,) = worker_on(port).workers
@@ -136,14 +145,3 @@ def test_a_taken_port_is_told_with_its_owner() -> None:
 def worker_on(port: int) -> Zoo:
     options = WorkerConfig(type="echo", port=port)
     return Zoo("127.0.0.1", 1, (ZooWorker("One", options, frozenset(), 1),))
-
-
-def test_a_wrong_zoo_file_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    path = tmp_path / "zoo.yaml"
-    path.write_text("prot: 8080")
-    done = subprocess.run(
-        [*CHATZOO, "up", str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == f"Error: {path}: There is no option 'prot'.\n"

@@ -1,7 +1,7 @@
-"""One model in all the forms that a worker can have it in: speed, memory, size, perplexity.
+"""Speed, memory, size and perplexity of one model in every form that a worker supports.
 
-Each form is served by a worker of its own, one after the other. The GPTQ form is made first, where
-`--gptq` names a folder that is not there; that needs GPTQModel.
+Each form is served by a worker of its own, one after the other. Where `--gptq` names a folder that
+does not exist, the GPTQ form is made first, which needs GPTQModel.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from tests.support import running_worker
 
 TEXT = Path(__file__).parent.parent / "docs"
 JUDGED = 1536
-"""Tokens of the documentation that perplexity is measured on; the calibration is what follows."""
+"""Tokens of the documentation on which perplexity is measured; the rest calibrates GPTQ."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a worker is started, and the files that it loads."""
+    """One row of the table: the flags of its worker, and the files that it loads."""
 
     name: str
     flags: tuple[str, ...]
@@ -43,7 +43,7 @@ class Form:
 
 
 def forms(gptq: Path | None) -> list[Form]:
-    """What there is."""
+    """All forms for which the libraries are installed; GPTQ where its folder is given."""
     full = tuple(Path(resolve(MODEL)).glob("*.safetensors"))
     packed = Path(resolve(f"{MODEL}-gguf"))
     found = [
@@ -66,12 +66,12 @@ def forms(gptq: Path | None) -> list[Form]:
 
 
 def judged_text() -> str:
-    """The project's own documentation, which no model has seen."""
+    """The project's documentation, which no model was trained on."""
     return "\n".join(path.read_text("utf-8") for path in sorted(TEXT.glob("*.md")))
 
 
 def perplexity(url: str, ids: Sequence[int]) -> float:
-    """Of `ids`, by the log-probabilities that the worker gives of a prompt."""
+    """Perplexity of `ids`, from the prompt log-probabilities of the worker at `url`."""
     losses: list[float] = []
     for begin in range(0, len(ids) - 1, WINDOW):
         body = {"prompt": ids[begin : begin + WINDOW], "max_tokens": 0, "echo": True, "logprobs": 0}
@@ -82,18 +82,18 @@ def perplexity(url: str, ids: Sequence[int]) -> float:
 
 
 def measure(form: Form, ids: Sequence[int], options: argparse.Namespace) -> list[str]:
-    """A line of the table."""
+    """Start a worker for `form`, measure it, and return its row of the table."""
     print(f"{form.name}: starting …", flush=True)
-    begun = time.monotonic()
+    start = time.monotonic()
     with running_worker(*form.flags, "--threads", str(options.threads)) as worker:
-        ready = time.monotonic() - begun
+        ready = time.monotonic() - start
         side = Http(worker.url)
         rates: dict[int, list[float]] = {1: [], 4: []}
-        side.answer([list(ids[:20])], 4)  # the first is slower
+        side.answer([list(ids[:20])], 4)  # warm-up: the first answer is slower
         for run in range(options.runs):
             for streams, found in rates.items():
                 prompts = [list(ids[at * 40 : at * 40 + 40]) for at in range(streams)]
-                # Different in each run, so that nothing is known.
+                # Different in each run, so that the prefix cache has none of them.
                 prompts = [[*ids[run * 8 + streams :][:2], *prompt] for prompt in prompts]
                 found.append(side.answer(prompts, options.tokens).rate)
         info = httpx.get(f"{worker.url}/info").raise_for_status().json()
@@ -115,22 +115,22 @@ def measure(form: Form, ids: Sequence[int], options: argparse.Namespace) -> list
 
 
 def make_gptq(out: Path, text: str, options: argparse.Namespace) -> str:
-    """Make the GPTQ form by the command that anyone would use; returns what to say of it."""
+    """Make the GPTQ form with `chatzoo quantize`; returns a sentence on how long it took."""
     calibration = out.with_name(f"{out.name}.txt")
     calibration.write_text(text, "utf-8")
     command = ["quantize", MODEL, "--calibration", str(calibration), "--group-size", "64"]
     started = [sys.executable, "-c", "from server.cli.main import main; main()"]
-    begun = time.monotonic()
+    start = time.monotonic()
     subprocess.run([*started, *command, "--out", str(out)], check=True)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
     shown = shlex.join(["chatzoo", *command[:2], "--group-size", "64"])
     return f" `{shown} …` took {seconds / 60:.0f} minutes, judging included."
 
 
 def main() -> None:
-    """Measure all forms; print the table and, with --write, put it into docs/benchmarks.md."""
+    """Measure all forms and print the table; with --write also update docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gptq", type=Path, help="the GPTQ form's folder; made if it is not there")
+    parser.add_argument("--gptq", type=Path, help="the GPTQ form's folder; made if missing")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
@@ -140,21 +140,21 @@ def main() -> None:
     text = judged_text()
     tokenizer = transformers.AutoTokenizer.from_pretrained(resolve(MODEL))
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    said = ""
+    note = ""
     if options.gptq is not None and not options.gptq.exists():
-        said = make_gptq(options.gptq, tokenizer.decode(ids[JUDGED:]), options)
+        note = make_gptq(options.gptq, tokenizer.decode(ids[JUDGED:]), options)
     rows = [measure(form, ids[:JUDGED], options) for form in forms(options.gptq)]
     head = ["form", "runs as", "files, MB", "weights in memory, MB", "resident, MB"]
     head += ["ready after, s", "tokens/s, 1 stream", "tokens/s, 4 streams", "perplexity"]
     facts = (
         f"{machine()}, torch {torch.__version__}, {options.threads} threads; {options.tokens}"
         f" tokens a stream, medians of {options.runs} runs; perplexity of {JUDGED} tokens of this"
-        f" documentation in windows of {WINDOW}; {watch.words()}.{said}"
+        f" documentation in windows of {WINDOW}; {watch.words()}.{note}"
     )
     written = f"{facts}\n\n{table(head, rows)}"
     print(written)
     if options.write:
-        write_section("quantised", written)
+        write_section("quantized", written)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`--set name=value` for requests. Knows the text; which names exist the worker knows."""
+"""`--set name=value` of `chat` and `compare`: parsing, and which settings a worker has."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 import yaml
 
 from bots.errors import ConfigError
-from server.cli.answers import well_formed
+from server.cli.terminal_text import replace_surrogates
 from server.client.worker import WorkerClient
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["temperature=0.2", "stop=[a, b]"]` as values, read as YAML reads them.
+    """Values by name from `["temperature=0.2", "stop=[a, b]"]`; values are read as YAML.
 
-    Raises ConfigError for what is no pair.
+    Raises ConfigError for text that is not a pair.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
-        name, equals, value = well_formed(pair).partition("=")
+        name, equals, value = replace_surrogates(pair).partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
             raise ConfigError(f"--set {pair!r} is not of the form name=value.")
@@ -28,10 +28,10 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-async def settings_for(
+async def split_settings(
     client: WorkerClient, wanted: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The wanted settings that this worker has, and the names of those it has not.
+    """The wanted settings that a worker has, and the names of the others.
 
     Raises WorkerError.
     """

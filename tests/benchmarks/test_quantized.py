@@ -1,4 +1,4 @@
-"""The table of smaller weights: its forms, and how a worker's scores become a perplexity."""
+"""The benchmark of smaller weights: its forms, and perplexity from a worker's scores."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.quantised import forms, judged_text, perplexity
+from benchmarks.quantized import forms, judged_text, perplexity
 from bots.commands.perplexity import WINDOW
 
 pytestmark = pytest.mark.model
