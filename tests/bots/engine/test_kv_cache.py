@@ -1,5 +1,7 @@
 """KV caches alone and as the rows of a bucket."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -113,6 +115,15 @@ def test_a_bucket_that_was_full_in_between_takes_the_sequence_later() -> None:
     assert content(cache) == [10, 11, 12, 13, 14]
 
 
+@pytest.fixture
+def _uninitialized_is_nan() -> Iterator[None]:
+    """Has torch fill what is allocated and not initialized with NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("_uninitialized_is_nan")
 def test_padding_is_finite() -> None:
     """A masked position still enters the product: 0 times NaN would be NaN."""
     bucket = KVBucket(64)
