@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from bots.events import Delta, Done, Event, PromptScored, Replace, TokenLogprob, Usage
+from bots.events import Delta, Done, PromptScored, Replace, TokenLogprob, Usage
 from server.http import sse
 from server.http.errors import ApiError, api_error, error_code
-from server.worker.runner import Queued, Silence, Ticket
+from server.worker.ticket import Ticket, TicketEvent
 
 log = structlog.get_logger("chatzoo.worker")
 
@@ -28,7 +28,7 @@ class Answer:
     prompt_logprobs: tuple[TokenLogprob, ...] = ()
     done: Done | None = None
 
-    def apply(self, event: Event | Queued | Silence) -> None:
+    def apply(self, event: TicketEvent) -> None:
         """Take in the next event of the stream."""
         match event:
             case Delta():

@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from server.http.auth import check_key
-from server.worker.runner import Call
+from server.worker.ticket import Call
 from server.worker.worker import Worker
 
 _bearer = HTTPBearer(auto_error=False, description="The worker's --api-key, where it has one.")

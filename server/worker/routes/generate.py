@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 
-from bots.events import Delta, Done, Event, Replace, Start
+from bots.events import Delta, Done, Replace, Start
 from server.http import sse
 from server.http.errors import ApiError, responses
 from server.worker.answer import EventStream, collect, last_words
 from server.worker.routes.deps import CallDep, WorkerDep, authorised
-from server.worker.runner import Queued, Silence, Ticket
 from server.worker.schema import (
     CancelResponse,
     GenerateRequest,
@@ -20,6 +19,7 @@ from server.worker.schema import (
     TimingsBody,
     UsageBody,
 )
+from server.worker.ticket import KeepAlive, Queued, Ticket, TicketEvent
 from server.worker.worker import Worker
 
 router = APIRouter(tags=["native"], dependencies=[authorised])
@@ -42,7 +42,7 @@ async def generate(
 ) -> Response | GenerateResponse:
     """Answer a conversation, streamed unless `stream` is false."""
     worker.check_ready()
-    worker.runner.check_room()
+    worker.runner.check_capacity()
     prepared = await worker.prepare(body.all_messages(), body.params)
     ticket = worker.runner.submit(prepared, call)
     if body.stream:
@@ -77,9 +77,7 @@ async def _frames(ticket: Ticket, worker: Worker) -> AsyncIterator[bytes]:
         yield sse.frame(last_words(error, ticket), "error")
 
 
-def _frame(
-    event: Event | Queued | Silence, ticket: Ticket, worker: Worker, number: int
-) -> bytes | None:
+def _frame(event: TicketEvent, ticket: Ticket, worker: Worker, number: int) -> bytes | None:
     match event:
         case Delta():
             named = {"text": event.text, "reasoning": event.reasoning}
@@ -110,7 +108,7 @@ def _frame(
             )
         case Queued():
             return sse.frame({"id": ticket.id, "position": event.position}, "queued")
-        case Silence():
+        case KeepAlive():
             return sse.PING
     return None
 

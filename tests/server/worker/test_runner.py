@@ -15,7 +15,10 @@ from bots.settings import BotSettings
 from bots.streaming.pause import Pause, Resume
 from server.http.errors import ApiError
 from server.worker.metrics import Metrics
-from server.worker.runner import Call, Queued, Runner, Silence, Ticket, Timings
+from server.worker.runner import Runner
+from server.worker.ticket import Call, KeepAlive, Queued, Ticket
+from server.worker.timings import Timings
+from server.worker.wakeup import INTERVAL_SECONDS
 
 
 class GatedBot(ChatBot):
@@ -51,9 +54,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def runner_of(bot: ChatBot, limit: float = 60) -> AsyncIterator[Runner]:
+async def runner_of(
+    bot: ChatBot, limit: float = 60, wake_interval: float = INTERVAL_SECONDS
+) -> AsyncIterator[Runner]:
     """A runner with one place to run, two to wait and `limit` seconds a request."""
-    runner = Runner(max_queue=2, timeout=limit, metrics=Metrics())
+    runner = Runner(max_queue=2, timeout=limit, metrics=Metrics(), wake_interval=wake_interval)
     runner.open(bot, 1)
     try:
         yield runner
@@ -154,9 +159,9 @@ def test_a_request_has_so_much_time() -> None:
 def test_silence_is_told() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:
-            events = submit(runner, "a").events(heartbeat=0.01)
+            events = submit(runner, "a").events(keep_alive=0.01)
             assert isinstance(await anext(events), Start)
-            assert await anext(events) == Silence()
+            assert await anext(events) == KeepAlive()
 
     run(test)
 
@@ -322,12 +327,10 @@ def test_closing_waits_for_requests_that_pause() -> None:
     run(test)
 
 
-def test_beginning_first_token_and_end_wait_for_no_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.worker.runner.ROUND", 3600)
-
+def test_beginning_first_token_and_end_wait_for_no_round() -> None:
     async def scene() -> None:
         bot = GatedBot()
-        async with runner_of(bot) as runner, asyncio.timeout(10):
+        async with runner_of(bot, wake_interval=3600) as runner, asyncio.timeout(10):
             ticket = submit(runner, "a")
             events = ticket.events()
             assert isinstance(await anext(events), Start)

@@ -22,8 +22,8 @@ from bots.events import Message, Role
 from server.http.errors import ApiError, api_error, responses
 from server.worker.answer import Answer, collect
 from server.worker.routes.deps import CallDep, WorkerDep, authorised
-from server.worker.runner import Call
 from server.worker.schema import Text
+from server.worker.ticket import Call
 from server.worker.worker import Worker
 
 router = APIRouter(tags=["compat"], dependencies=[authorised])

@@ -30,7 +30,7 @@ from server.worker.routes.openai.shared import (
     scored,
     usage_of,
 )
-from server.worker.runner import Ticket
+from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
 router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
@@ -45,7 +45,7 @@ async def chat_completions(
     """Answer a conversation."""
     check_model(body.model, worker)
     worker.check_ready()
-    worker.runner.check_room()
+    worker.runner.check_capacity()
     params = body.sampling()
     limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
     if limit is not None:

@@ -13,7 +13,7 @@ from server.http.errors import ApiError, responses
 from server.worker.answer import Answer
 from server.worker.routes.deps import WorkerDep, authorised
 from server.worker.routes.openai.schema import ModelList, ModelObject, OpenAIUsage
-from server.worker.runner import Silence, Ticket
+from server.worker.ticket import KeepAlive, Ticket
 from server.worker.worker import Worker
 
 router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
@@ -118,7 +118,7 @@ async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answ
     text = AppendOnly(_HELD_BACK if worker.bot.rewrites else 0)
     beams = getattr(ticket.prepared.settings, "num_beams", 1) > 1
     async for event in ticket.events():
-        if isinstance(event, Silence):
+        if isinstance(event, KeepAlive):
             yield None, ""
             continue
         answer.apply(event)

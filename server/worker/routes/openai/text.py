@@ -28,7 +28,7 @@ from server.worker.routes.openai.shared import (
     scored,
     usage_of,
 )
-from server.worker.runner import Ticket
+from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
 router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
@@ -54,12 +54,12 @@ async def completions(
     check_model(body.model, worker)
     worker.check_ready()
     prompts = _prompts(body)
-    places = worker.runner.max_running + worker.runner.max_queue
+    places = worker.runner.capacity
     if len(prompts) > places:
         raise InvalidRequest(
             f"prompt: this worker has places for {places} prompts at once.", param="prompt"
         )
-    worker.runner.check_room(len(prompts))
+    worker.runner.check_capacity(len(prompts))
     params = body.sampling() | {
         "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
     }
@@ -69,7 +69,7 @@ async def completions(
             params["prompt_logprobs"] = body.logprobs
     allowed(params, worker)
     prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
-    worker.runner.check_room(len(prompts))
+    worker.runner.check_capacity(len(prompts))
     calls = [replace(call, id=f"{call.id}-{n}") if n else call for n in range(len(prepared))]
     tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, calls, strict=True)]
     if body.stream:

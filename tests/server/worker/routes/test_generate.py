@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from bots.backends.echo import EchoBot
 from bots.chatbot import ChatBot, Inputs
 from bots.events import Message, Step
 from bots.settings import BotSettings, control
+from server.worker.ticket import Call
 from tests.server.conftest import MakeClient
 
 
@@ -218,8 +220,10 @@ def test_a_body_without_announced_length_is_bounded_too(make_client: MakeClient)
 
 def test_the_queue_is_full_before_anything_is_streamed(make_client: MakeClient) -> None:
     client = make_client(max_queue=0, max_running=1)
-    runner = client.app.state.worker.runner  # type: ignore[attr-defined]
-    runner.max_running = 0  # as if all places were taken
+    bot = EchoBot()
+    endless = bot.prepare([Message("user", "a b c")], bot.Settings.parse({"rate": 0.01}))
+    assert client.portal is not None
+    client.portal.call(client.app.state.worker.runner.submit, endless, Call("other"))  # type: ignore[attr-defined]
     reply = client.post("/generate", json=ask("x"))
     assert reply.status_code == 429
     assert reply.json()["error"]["code"] == "queue_full"

@@ -1,0 +1,186 @@
+"""One request in the worker: events go in from decoding threads and come out on the event loop."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+
+from bots.chatbot import Prepared
+from bots.events import Delta, Done, Event, Replace
+from server.http.errors import ApiError
+from server.worker.timings import Timings
+from server.worker.wakeup import WakeUp
+
+KEEP_ALIVE_SECONDS = 15.0
+"""Proxies commonly close a connection after 30 to 60 seconds without a byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits; `position` 1 runs next."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """No event came for a while; a comment is due on the connection."""
+
+
+TicketEvent = Event | Queued | KeepAlive
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request: its id, and when it arrived in seconds of the monotonic clock."""
+
+    id: str
+    arrived: float = field(default_factory=time.monotonic)
+
+
+class Ticket:
+    """One request from the queue to its last event. Made by `Runner.submit`.
+
+    `put`, `end` and `record_token` may be called from any thread, everything else on the event
+    loop. A ticket refers to no runner: it gets the wake-up that it requests, and `on_abandon`,
+    called on the loop each time that its reader has gone.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        prepared: Prepared,
+        wakeup: WakeUp,
+        *,
+        timeout: float,
+        on_abandon: Callable[["Ticket"], None],
+    ) -> None:
+        self.id = call.id
+        self.prepared = prepared
+        self.stop = threading.Event()
+        """Set to end the decoding; bots look at it once per step."""
+        self.timings = Timings(call.arrived, time.monotonic())
+        self.outcome: Done | BaseException | None = None
+        self._wakeup = wakeup
+        self._timeout = timeout
+        self._on_abandon = on_abandon
+        self._buffer: deque[TicketEvent | BaseException] = deque()
+        self._wake_requested = False
+        self._woken = False
+        self._reader: asyncio.Future[None] | None = None
+        self._last_read = 0.0
+        self._keep_alive: asyncio.TimerHandle | None = None
+
+    # -- written by decoding threads -------------------------------------------------------------
+
+    def put(self, item: TicketEvent | BaseException) -> None:
+        """Add an event for the reader, or the exception that its iterator is to raise."""
+        # Append first, then look at the flag. The reader clears the flag first and then takes the
+        # buffer, so either it finds the item, or this thread finds the flag cleared and asks for
+        # another wake-up.
+        self._buffer.append(item)
+        if self._is_urgent(item) or not self._wake_requested:
+            self._wake_requested = True
+            self._wakeup.request(self._wake, at_once=self._is_urgent(item))
+
+    def _is_urgent(self, item: TicketEvent | BaseException) -> bool:
+        """Whether an event waits for no round of wake-ups.
+
+        The first token does not wait, because the time to it is what a person notices most (there
+        is no gap yet when it comes). Start, end and errors do not either: they come once each, so
+        they cost little, and the place of an ended request is free for the next one sooner.
+        """
+        return not self.timings.gaps or not isinstance(item, (Delta, Replace))
+
+    def end(self, outcome: Done | BaseException) -> Done | BaseException:
+        """Record how the request ended, unless it has ended before. Returns `outcome`."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.timings.ended = time.monotonic()
+        return outcome
+
+    # -- read on the event loop ------------------------------------------------------------------
+
+    async def events(self, keep_alive: float = KEEP_ALIVE_SECONDS) -> AsyncIterator[TicketEvent]:
+        """Events of the request up to `Done`; raises the exception that ended it instead.
+
+        Yields `KeepAlive` after `keep_alive` seconds without another event, and raises ApiError
+        504 when the time limit of a request is over. Leaving the iterator early, or being
+        cancelled in it, stops the decoding.
+        """
+        loop = asyncio.get_running_loop()
+        left = self.timings.arrived + self._timeout - time.monotonic()
+        deadline = loop.call_later(left, self._expire)
+        self._last_read = time.monotonic()
+        self._check_silence(loop, keep_alive)
+        try:
+            while True:
+                if not self._woken:
+                    self._reader = loop.create_future()
+                    await self._reader
+                self._woken = self._wake_requested = False  # before the buffer is taken, see `put`
+                self._last_read = time.monotonic()
+                for event in self._take():
+                    yield event
+                    if isinstance(event, Done):
+                        return
+        finally:
+            deadline.cancel()
+            if self._keep_alive:
+                self._keep_alive.cancel()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Stop the request, because it has no reader any more. May be called repeatedly."""
+        self._on_abandon(self)
+
+    def _wake(self) -> None:
+        self._woken = True
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _take(self) -> Iterator[TicketEvent]:
+        """Empty the buffer, with neighbouring deltas merged. Raises a buffered exception."""
+        last: TicketEvent | None = None
+        while self._buffer:
+            item = self._buffer.popleft()
+            if isinstance(last, Delta) and isinstance(item, Delta):
+                last = _merge(last, item)
+                continue
+            if last is not None:
+                yield last
+            if isinstance(item, BaseException):
+                raise item
+            last = item
+        if last is not None:
+            yield last
+
+    def _check_silence(self, loop: asyncio.AbstractEventLoop, keep_alive: float) -> None:
+        """Yield `KeepAlive` if nothing was read for `keep_alive` seconds; look again later.
+
+        One timer that looks at the time of the last event. Setting a timer back at each token
+        would cost more than everything else that is done for a token here.
+        """
+        silent = time.monotonic() - self._last_read
+        if silent >= keep_alive:
+            self.put(KeepAlive())
+            silent = 0.0
+        self._keep_alive = loop.call_later(
+            keep_alive - silent, self._check_silence, loop, keep_alive
+        )
+
+    def _expire(self) -> None:
+        message = f"The answer took longer than {self._timeout:g} seconds."
+        self.put(self.end(ApiError(504, "request_timeout", message)))
+        self.abandon()
+
+
+def _merge(first: Delta, second: Delta) -> Delta:
+    return Delta(
+        first.text + second.text,
+        first.reasoning + second.reasoning,
+        first.token_ids + second.token_ids,
+        first.logprobs + second.logprobs,
+    )
