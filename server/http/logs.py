@@ -31,4 +31,6 @@ def configure(level: str, style: Literal["auto", "console", "json"]) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # At the level DEBUG it logs the bytes of every event, and so the answers.
+    logging.getLogger("sse_starlette").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

@@ -7,7 +7,6 @@ import json
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 MEDIA_TYPE = "text/event-stream"
-PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -13,9 +13,6 @@ from server.http.errors import ApiError
 from server.worker.timings import Timings
 from server.worker.wakeup import WakeUp
 
-KEEP_ALIVE_SECONDS = 15.0
-"""Proxies commonly close a connection after 30 to 60 seconds without a byte."""
-
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -24,12 +21,7 @@ class Queued:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
-    """No event came for a while; a comment is due on the connection."""
-
-
-TicketEvent = Event | Queued | KeepAlive
+TicketEvent = Event | Queued
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +62,6 @@ class Ticket:
         self._wake_requested = False
         self._woken = False
         self._reader: asyncio.Future[None] | None = None
-        self._last_read = 0.0
-        self._keep_alive: asyncio.TimerHandle | None = None
 
     # -- written by decoding threads -------------------------------------------------------------
 
@@ -103,33 +93,27 @@ class Ticket:
 
     # -- read on the event loop ------------------------------------------------------------------
 
-    async def events(self, keep_alive: float = KEEP_ALIVE_SECONDS) -> AsyncIterator[TicketEvent]:
+    async def events(self) -> AsyncIterator[TicketEvent]:
         """Events of the request up to `Done`; raises the exception that ended it instead.
 
-        Yields `KeepAlive` after `keep_alive` seconds without another event, and raises ApiError
-        504 when the time limit of a request is over. Leaving the iterator early, or being
-        cancelled in it, stops the decoding.
+        Raises ApiError 504 when the time limit of a request is over. Leaving the iterator early,
+        or being cancelled in it, stops the decoding.
         """
         loop = asyncio.get_running_loop()
         left = self.timings.arrived + self._timeout - time.monotonic()
         deadline = loop.call_later(left, self._expire)
-        self._last_read = time.monotonic()
-        self._check_silence(loop, keep_alive)
         try:
             while True:
                 if not self._woken:
                     self._reader = loop.create_future()
                     await self._reader
                 self._woken = self._wake_requested = False  # before the buffer is taken, see `put`
-                self._last_read = time.monotonic()
                 for event in self._take():
                     yield event
                     if isinstance(event, Done):
                         return
         finally:
             deadline.cancel()
-            if self._keep_alive:
-                self._keep_alive.cancel()
             self.abandon()
 
     def abandon(self) -> None:
@@ -156,20 +140,6 @@ class Ticket:
             last = item
         if last is not None:
             yield last
-
-    def _check_silence(self, loop: asyncio.AbstractEventLoop, keep_alive: float) -> None:
-        """Yield `KeepAlive` if nothing was read for `keep_alive` seconds; look again later.
-
-        One timer that looks at the time of the last event. Setting a timer back at each token
-        would cost more than everything else that is done for a token here.
-        """
-        silent = time.monotonic() - self._last_read
-        if silent >= keep_alive:
-            self.put(KeepAlive())
-            silent = 0.0
-        self._keep_alive = loop.call_later(
-            keep_alive - silent, self._check_silence, loop, keep_alive
-        )
 
     def _expire(self) -> None:
         message = f"The answer took longer than {self._timeout:g} seconds."

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from bots.events import Delta, Done, Replace, Start
 from server.http import sse
 from server.http.errors import ApiError, responses
-from server.worker.answer import EventStream, collect, last_words
+from server.worker.answer import collect
+from server.worker.event_stream import EventStream, final_error
 from server.worker.routes.deps import CallDep, WorkerDep, authorised
 from server.worker.schema import (
     CancelResponse,
@@ -19,7 +20,7 @@ from server.worker.schema import (
     TimingsBody,
     UsageBody,
 )
-from server.worker.ticket import KeepAlive, Queued, Ticket, TicketEvent
+from server.worker.ticket import Queued, Ticket, TicketEvent
 from server.worker.worker import Worker
 
 router = APIRouter(tags=["native"], dependencies=[authorised])
@@ -74,7 +75,7 @@ async def _frames(ticket: Ticket, worker: Worker) -> AsyncIterator[bytes]:
                 number += isinstance(event, Delta | Replace)
                 yield data
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket), "error")
+        yield sse.frame(final_error(error, ticket), "error")
 
 
 def _frame(event: TicketEvent, ticket: Ticket, worker: Worker, number: int) -> bytes | None:
@@ -108,8 +109,6 @@ def _frame(event: TicketEvent, ticket: Ticket, worker: Worker, number: int) -> b
             )
         case Queued():
             return sse.frame({"id": ticket.id, "position": event.position}, "queued")
-        case KeepAlive():
-            return sse.PING
     return None
 
 

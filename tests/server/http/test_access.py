@@ -113,7 +113,7 @@ def test_no_prompt_is_logged(
     caplog: pytest.LogCaptureFixture,
     style: Literal["console", "json"],
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     logs.configure("info", style)
     client = make_client(Careless())
     client.post("/generate", json=ASK)

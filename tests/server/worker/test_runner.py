@@ -2,9 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from queue import SimpleQueue
 
 import pytest
@@ -16,71 +15,8 @@ from bots.streaming.pause import Pause, Resume
 from server.http.errors import ApiError
 from server.worker.metrics import Metrics
 from server.worker.runner import Runner
-from server.worker.ticket import Call, KeepAlive, Queued, Ticket
-from server.worker.timings import Timings
-from server.worker.wakeup import INTERVAL_SECONDS
-
-
-class GatedBot(ChatBot):
-    """Says one token each time the gate is opened, until told to stop; counts its steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Semaphore(0)
-        self.steps = 0
-
-    def load_model(self) -> None:
-        pass
-
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        return messages[-1].content
-
-    def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
-        while not stop.is_set():
-            if self.gate.acquire(timeout=0.005):
-                self.steps += 1
-                if inputs.prompt == "break":
-                    raise RuntimeError("broken on purpose")
-                yield Step(text="x")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until the condition holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (the condition belongs to threads)
-            await asyncio.sleep(0.001)
-
-
-@asynccontextmanager
-async def runner_of(
-    bot: ChatBot, limit: float = 60, wake_interval: float = INTERVAL_SECONDS
-) -> AsyncIterator[Runner]:
-    """A runner with one place to run, two to wait and `limit` seconds a request."""
-    runner = Runner(max_queue=2, timeout=limit, metrics=Metrics(), wake_interval=wake_interval)
-    runner.open(bot, 1)
-    try:
-        yield runner
-    finally:
-        runner.close()
-        await until(lambda: runner.running == 0)
-
-
-def submit(runner: Runner, name: str, prompt: str = "hi") -> Ticket:
-    prepared = GatedBot().prepare([Message("user", prompt)], BotSettings())
-    return runner.submit(prepared, Call(name))
-
-
-async def all_of(ticket: Ticket) -> list[object]:
-    return [event async for event in ticket.events()]
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await test()
-
-    asyncio.run(main())
+from server.worker.ticket import Queued
+from tests.server.worker.conftest import GatedBot, all_of, run, runner_of, submit, until
 
 
 def test_waiting_requests_learn_their_place_and_run_in_order() -> None:
@@ -156,16 +92,6 @@ def test_a_request_has_so_much_time() -> None:
     run(test)
 
 
-def test_silence_is_told() -> None:
-    async def test() -> None:
-        async with runner_of(GatedBot()) as runner:
-            events = submit(runner, "a").events(keep_alive=0.01)
-            assert isinstance(await anext(events), Start)
-            assert await anext(events) == KeepAlive()
-
-    run(test)
-
-
 def test_draining_lets_running_requests_finish_and_refuses_new_ones() -> None:
     async def test() -> None:
         bot = GatedBot()
@@ -193,27 +119,6 @@ def test_draining_stops_what_takes_too_long() -> None:
                 last = (await all_of(ticket))[-1]
                 assert isinstance(last, Done)
                 assert last.finish_reason == "cancelled"
-
-    run(test)
-
-
-def test_deltas_that_arrive_together_are_one() -> None:
-    async def test() -> None:
-        bot = GatedBot()
-        async with runner_of(bot) as runner:
-            events = submit(runner, "a").events()
-            assert isinstance(await anext(events), Start)
-            bot.gate.release(5)
-            # The thread goes on while the loop is held up here, as it is by a slow reader.
-            deadline = threading.Event()
-            while bot.steps < 5:
-                deadline.wait(0.001)
-            text = ""
-            while len(text) < 5:
-                event = await anext(events)
-                assert isinstance(event, Delta)
-                text += event.text
-            assert text == "xxxxx"
 
     run(test)
 
@@ -250,17 +155,6 @@ def test_cancelling_what_is_not_there_is_told() -> None:
             assert not runner.cancel("nobody")
 
     run(test)
-
-
-def test_the_rate_is_of_the_tokens_after_the_first() -> None:
-    timings = Timings(arrived=1, submitted=1.2, admitted=1.5, first_token=2, last_token=4, ended=5)
-    assert timings.summary(11) == {
-        "queue_ms": 300,
-        "ttft_ms": 1000,
-        "total_ms": 4000,
-        "tokens_per_second": 5.0,
-    }
-    assert Timings(arrived=1, submitted=1, ended=2).summary(0)["tokens_per_second"] is None
 
 
 class PausingBot(ChatBot):
@@ -325,23 +219,3 @@ def test_closing_waits_for_requests_that_pause() -> None:
             assert (await reader)[-1].finish_reason == "cancelled"  # type: ignore[attr-defined]
 
     run(test)
-
-
-def test_beginning_first_token_and_end_wait_for_no_round() -> None:
-    async def scene() -> None:
-        bot = GatedBot()
-        async with runner_of(bot, wake_interval=3600) as runner, asyncio.timeout(10):
-            ticket = submit(runner, "a")
-            events = ticket.events()
-            assert isinstance(await anext(events), Start)
-            bot.gate.release()
-            assert await anext(events) == Delta("x")
-            for _ in range(2):
-                bot.gate.release()
-            await until(lambda: bot.steps == 3)
-            ticket.stop.set()
-            rest = [event async for event in events]
-            assert rest[0] == Delta("xx")
-            assert isinstance(rest[1], Done)
-
-    run(scene)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from bots.errors import InvalidRequest
 from bots.events import TokenLogprob
 from server.http import sse
-from server.worker.answer import EventStream, collect, last_words
+from server.worker.answer import collect
+from server.worker.event_stream import EventStream, final_error
 from server.worker.routes.deps import CallDep, WorkerDep, authorised
 from server.worker.routes.openai.schema import (
     AssistantMessage,
@@ -110,9 +111,6 @@ async def _chat_frames(
     try:
         yield chunk({"role": "assistant", "content": ""})
         async for answer, piece in answers_of(ticket, worker):
-            if answer is None:
-                yield sse.PING
-                continue
             delta = {"content": piece, "reasoning_content": answer.reasoning}
             delta = {name: text for name, text in delta.items() if text}
             news = body.logprobs and answer.logprobs
@@ -126,4 +124,4 @@ async def _chat_frames(
                     yield sse.frame({**head, "choices": [], "usage": usage})
                 yield sse.DONE
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket))
+        yield sse.frame(final_error(error, ticket))

@@ -13,7 +13,7 @@ from server.http.errors import ApiError, responses
 from server.worker.answer import Answer
 from server.worker.routes.deps import WorkerDep, authorised
 from server.worker.routes.openai.schema import ModelList, ModelObject, OpenAIUsage
-from server.worker.ticket import KeepAlive, Ticket
+from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
 router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
@@ -108,8 +108,8 @@ class AppendOnly:
         return piece
 
 
-async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer | None, str]]:
-    """The answer so far and the text to append, each time there is news; (None, "") on silence.
+async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer, str]]:
+    """The answer so far and the text to append, each time there is news.
 
     The token ids and log-probabilities of the answer are those since the last time. Beams change
     their minds at any time, so their answer comes in one piece at its end.
@@ -118,12 +118,8 @@ async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answ
     text = AppendOnly(_HELD_BACK if worker.bot.rewrites else 0)
     beams = getattr(ticket.prepared.settings, "num_beams", 1) > 1
     async for event in ticket.events():
-        if isinstance(event, KeepAlive):
-            yield None, ""
-            continue
         answer.apply(event)
         if beams and answer.done is None:
-            yield None, ""
             continue
         yield answer, text.advance(answer.text, final=answer.done is not None)
         answer.reasoning, answer.token_ids, answer.logprobs = "", [], []

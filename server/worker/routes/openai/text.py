@@ -10,7 +10,8 @@ from bots.chatbot import Prepared
 from bots.errors import InvalidRequest
 from bots.events import TokenLogprob, TopLogprob, Usage
 from server.http import sse
-from server.worker.answer import Answer, EventStream, collect, last_words
+from server.worker.answer import Answer, collect
+from server.worker.event_stream import EventStream, final_error
 from server.worker.routes.deps import CallDep, WorkerDep, authorised
 from server.worker.routes.openai.schema import (
     CompletionRequest,
@@ -141,9 +142,6 @@ async def _text_frames(
         for index, ticket in enumerate(tickets):
             sent = -1
             async for answer, piece in answers_of(ticket, worker):
-                if answer is None:
-                    yield sse.PING
-                    continue
                 part = replace(answer, text=piece)
                 choice = _text_choice(index, ticket.prepared, part, body, sent=sent)
                 if choice.text or answer.done or answer.token_ids or answer.prompt_logprobs:
@@ -156,4 +154,4 @@ async def _text_frames(
             yield sse.frame({**head, "choices": [], "usage": usage_of(*usages).model_dump()})
         yield sse.DONE
     except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket))
+        yield sse.frame(final_error(error, ticket))

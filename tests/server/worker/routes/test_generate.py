@@ -223,7 +223,8 @@ def test_the_queue_is_full_before_anything_is_streamed(make_client: MakeClient) 
     bot = EchoBot()
     endless = bot.prepare([Message("user", "a b c")], bot.Settings.parse({"rate": 0.01}))
     assert client.portal is not None
-    client.portal.call(client.app.state.worker.runner.submit, endless, Call("other"))  # type: ignore[attr-defined]
+    runner = client.app.state.worker.runner  # type: ignore[attr-defined]
+    client.portal.call(lambda: runner.submit(endless, Call("other")))
     reply = client.post("/generate", json=ask("x"))
     assert reply.status_code == 429
     assert reply.json()["error"]["code"] == "queue_full"
