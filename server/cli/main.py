@@ -24,15 +24,15 @@ from server.cli.chat import chat
 from server.cli.compare import compare
 from server.cli.settings import parse_settings
 from server.http import logs
+from server.http.version import package_version
 from server.hub.console import HubConsole
 from server.hub.run import up as run_hub
 from server.hub.zoo import load_zoo
 from server.worker.app import create_app
 from server.worker.config import load_config
-from server.worker.process import LoadProgress
+from server.worker.load_progress import LoadProgress
 from server.worker.process import serve as run_worker
 from server.worker.schema import ProgressBody
-from server.worker.worker import package_version
 
 app = typer.Typer(
     name="chatzoo",

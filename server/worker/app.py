@@ -12,11 +12,12 @@ from fastapi.openapi.utils import get_openapi
 from bots.chatbot import ChatBot
 from server.http.handlers import add_handlers
 from server.http.middleware import REQUEST_ID, HostCheck, RequestContext
+from server.http.version import package_version
 from server.worker.config import WorkerConfig
 from server.worker.routes import generate, health
 from server.worker.routes.legacy import chatzoo, educhat
 from server.worker.routes.openai import chat, shared, text
-from server.worker.worker import OnProgress, Worker, package_version
+from server.worker.worker import OnProgress, Worker
 
 
 def create_app(

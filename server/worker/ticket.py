@@ -71,18 +71,13 @@ class Ticket:
         # buffer, so either it finds the item, or this thread finds the flag cleared and asks for
         # another wake-up.
         self._buffer.append(item)
-        if self._is_urgent(item) or not self._wake_requested:
+        # The first token waits for no round of wake-ups, because the time to it is what a person
+        # notices most (there is no gap yet when it comes). Nor do start, end and errors: each
+        # comes once, so it costs little, and the place of an ended request is free sooner.
+        at_once = not self.timings.gaps or not isinstance(item, (Delta, Replace))
+        if at_once or not self._wake_requested:
             self._wake_requested = True
-            self._wakeup.request(self._wake, at_once=self._is_urgent(item))
-
-    def _is_urgent(self, item: TicketEvent | BaseException) -> bool:
-        """Whether an event waits for no round of wake-ups.
-
-        The first token does not wait, because the time to it is what a person notices most (there
-        is no gap yet when it comes). Start, end and errors do not either: they come once each, so
-        they cost little, and the place of an ended request is free for the next one sooner.
-        """
-        return not self.timings.gaps or not isinstance(item, (Delta, Replace))
+            self._wakeup.request(self._wake, at_once)
 
     def end(self, outcome: Done | BaseException) -> Done | BaseException:
         """Record how the request ended, unless it has ended before. Returns `outcome`."""

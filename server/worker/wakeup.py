@@ -48,7 +48,7 @@ class WakeUp:
         self._rounds_active = False
         self._next_round: asyncio.TimerHandle | None = None
 
-    def request(self, wake: Callable[[], None], *, at_once: bool) -> None:
+    def request(self, wake: Callable[[], None], at_once: bool) -> None:
         """Have `wake()` called on the loop, at once or in the next round. From any thread."""
         self._pending.append(wake)
         if at_once or not self._rounds_active:

@@ -6,7 +6,6 @@ Knows states and limits; routes know the shapes of bodies.
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from bots.events import Message
 from bots.registry.registry import family_of
 from bots.settings import BotSettings
 from server.http.errors import ApiError
+from server.http.version import package_version
 from server.worker.config import WorkerConfig
 from server.worker.conversations import Conversations
 from server.worker.metrics import Metrics
@@ -35,14 +35,6 @@ log = structlog.get_logger("chatzoo.worker")
 
 OnProgress = Callable[[ProgressBody | None], None]
 """Told how far loading is, and None when it has ended, well or not."""
-
-
-def package_version() -> str:
-    """The installed version of ChatZoo, or "unknown" when run from a bare checkout."""
-    try:
-        return version("chatzoo")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class Worker:

@@ -6,9 +6,7 @@ import pytest
 
 from bots.registry.registry import family_of
 from server.cli.main import main
-from server.worker.process import LoadProgress
-from server.worker.schema import ProgressBody
-from server.worker.worker import package_version
+from server.http.version import package_version
 from tests.golden_data import GOLDEN
 
 
@@ -115,34 +113,3 @@ def test_ctrl_c(
     out = str(tmp_path / "out")
     assert run("quantize", "./model", "--calibration", "text.txt", "--out", out) == 130
     assert capsys.readouterr().err == f"{sentence or 'Stopped.'}\n"
-
-
-def test_progress_without_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A line each tenth, or each half minute; quick work is a line a stage."""
-    clock = 0.0
-    monkeypatch.setattr("server.worker.process.time.monotonic", lambda: clock)
-    show = LoadProgress("converting")
-    for step in range(101):  # quick
-        show(ProgressBody(stage="checking", fraction=step / 100))
-        clock += 0.001
-    for step in range(101):  # two seconds a hundredth
-        show(ProgressBody(stage="writing", fraction=step / 100))
-        clock += 2
-    for step in range(3):  # a minute a hundredth
-        show(ProgressBody(stage="quantising", fraction=step / 100))
-        clock += 60
-    show(None)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[:3] == [
-        "converting: checking",
-        "converting: writing",
-        "converting: writing, 10%, 0:03:00 left",
-    ]
-    assert lines[11:] == [
-        "converting: writing, 100%, 0:00:00 left",
-        "converting: quantising",
-        "converting: quantising, 1%, 1:39:00 left",
-        "converting: quantising, 2%, 1:38:00 left",
-    ]
