@@ -1,4 +1,4 @@
-"""The native dialect: /generate, /prompt, /requests/{id}/cancel."""
+"""The native protocol: /generate, /prompt, /requests/{id}/cancel."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from server.http import sse
 from server.http.errors import ApiError, responses
 from server.worker.answer import collect
 from server.worker.event_stream import EventStream, final_error
-from server.worker.routes.deps import CallDep, WorkerDep, authorised
+from server.worker.routes.deps import CallDep, WorkerDep, authorized
 from server.worker.schema import (
     CancelResponse,
     GenerateRequest,
@@ -23,7 +23,7 @@ from server.worker.schema import (
 from server.worker.ticket import Queued, Ticket, TicketEvent
 from server.worker.worker import Worker
 
-router = APIRouter(tags=["native"], dependencies=[authorised])
+router = APIRouter(tags=["native"], dependencies=[authorized])
 
 _STREAM = {
     "description": "The joined answer; a stream of events (see `StreamEvents`) by default.",
@@ -62,23 +62,29 @@ async def generate(
 
 
 def timings(ticket: Ticket, done: Done) -> TimingsBody:
-    """The times of a finished request."""
+    """The `timings` of a finished request."""
     return TimingsBody.model_validate(ticket.timings.summary(done.usage.completion_tokens))
 
 
 async def _frames(ticket: Ticket, worker: Worker) -> AsyncIterator[bytes]:
-    """The events of a request as SSE. Numbers the text events, from 1."""
+    """The events of a request as frames; those that carry text are numbered from 1."""
     number = 0
     try:
         async for event in ticket.events():
             if data := _frame(event, ticket, worker, number + 1):
                 number += isinstance(event, Delta | Replace)
                 yield data
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
+    # The status 200 is sent already, so every failure becomes the last event.
+    except Exception as error:  # noqa: BLE001
         yield sse.frame(final_error(error, ticket), "error")
 
 
 def _frame(event: TicketEvent, ticket: Ticket, worker: Worker, number: int) -> bytes | None:
+    """The frame of an event, or None for one that the native protocol does not have.
+
+    Built from dicts, not from the models of `server.worker.schema`: this runs for every token, and
+    a model costs several times as much.
+    """
     match event:
         case Delta():
             named = {"text": event.text, "reasoning": event.reasoning}

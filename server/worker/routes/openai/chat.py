@@ -1,4 +1,4 @@
-"""OpenAI's dialect: /v1/chat/completions."""
+"""OpenAI's chat completions: /v1/chat/completions."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +11,7 @@ from bots.events import TokenLogprob
 from server.http import sse
 from server.worker.answer import collect
 from server.worker.event_stream import EventStream, final_error
-from server.worker.routes.deps import CallDep, WorkerDep, authorised
+from server.worker.routes.deps import CallDep, WorkerDep, authorized
 from server.worker.routes.openai.schema import (
     AssistantMessage,
     ChatChoice,
@@ -24,17 +24,17 @@ from server.worker.routes.openai.schema import (
 from server.worker.routes.openai.shared import (
     STATUSES,
     STREAM,
-    allowed,
-    answers_of,
     check_model,
-    finish,
-    scored,
-    usage_of,
+    check_supported,
+    finish_reason,
+    logprob_settings,
+    stream_answers,
+    sum_usage,
 )
 from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
-router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
+router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorized])
 
 
 @router.post(
@@ -54,11 +54,11 @@ async def chat_completions(
     if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
         raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
     if body.logprobs:
-        params |= scored(body.top_logprobs or 0, worker)
+        params |= logprob_settings(body.top_logprobs or 0, worker)
     elif body.top_logprobs is not None:
         raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
     messages = [turn.to_message() for turn in body.messages]
-    prepared = await worker.prepare(messages, allowed(params, worker))
+    prepared = await worker.prepare(messages, check_supported(params, worker))
     ticket = worker.runner.submit(prepared, call)
     if body.stream:
         return EventStream(_chat_frames(ticket, worker, body), ticket)
@@ -68,18 +68,20 @@ async def chat_completions(
     choice = ChatChoice(
         message=message,
         logprobs=_chat_logprobs(answer.logprobs) if body.logprobs else None,
-        finish_reason=finish(answer.done.finish_reason),
+        finish_reason=finish_reason(answer.done.finish_reason),
     )
     return ChatCompletion(
         id=ticket.id,
         created=int(time.time()),
         model=worker.name,
         choices=[choice],
-        usage=usage_of(answer.usage),
+        usage=sum_usage(answer.usage),
     )
 
 
 def _chat_logprobs(logprobs: list[TokenLogprob]) -> ChatLogprobs:
+    """Log-probabilities in the format of chat completions."""
+
     def top(text: str, logprob: float) -> dict[str, Any]:
         return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
@@ -97,6 +99,7 @@ def _chat_logprobs(logprobs: list[TokenLogprob]) -> ChatLogprobs:
 async def _chat_frames(
     ticket: Ticket, worker: Worker, body: ChatCompletionRequest
 ) -> AsyncIterator[bytes]:
+    """The chunks of a streamed chat completion: role, text, finish reason, usage, `[DONE]`."""
     head = {
         "id": ticket.id,
         "object": "chat.completion.chunk",
@@ -110,18 +113,19 @@ async def _chat_frames(
 
     try:
         yield chunk({"role": "assistant", "content": ""})
-        async for answer, piece in answers_of(ticket, worker):
+        async for answer, piece in stream_answers(ticket, worker):
             delta = {"content": piece, "reasoning_content": answer.reasoning}
             delta = {name: text for name, text in delta.items() if text}
-            news = body.logprobs and answer.logprobs
-            if delta or news:
-                logprobs = _chat_logprobs(answer.logprobs).model_dump() if news else None
+            scored = body.logprobs and answer.logprobs
+            if delta or scored:
+                logprobs = _chat_logprobs(answer.logprobs).model_dump() if scored else None
                 yield chunk(delta, logprobs=logprobs)
             if answer.done:
-                yield chunk({}, finish(answer.done.finish_reason))
+                yield chunk({}, finish_reason(answer.done.finish_reason))
                 if body.include_usage:
-                    usage = usage_of(answer.usage).model_dump()
+                    usage = sum_usage(answer.usage).model_dump()
                     yield sse.frame({**head, "choices": [], "usage": usage})
                 yield sse.DONE
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
+    # The status 200 is sent already, so every failure becomes the last event, without [DONE].
+    except Exception as error:  # noqa: BLE001
         yield sse.frame(final_error(error, ticket))
