@@ -1,5 +1,7 @@
 """The version of the package is the one that everything shows."""
 
+from importlib.metadata import PackageNotFoundError
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -14,7 +16,7 @@ def test_info_and_document_have_the_version_of_the_package(client: TestClient) -
 
 def test_without_an_installed_package_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
-        raise version.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(version, "version", missing)
     assert package_version() == "unknown"

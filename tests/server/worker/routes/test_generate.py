@@ -238,3 +238,11 @@ def test_an_answer_that_takes_too_long_is_told(make_client: MakeClient) -> None:
         "request_timeout"
     )
     assert client.post("/generate", json=body | {"stream": False}).status_code == 504
+
+
+def test_a_form_of_another_site_cannot_start_a_generation(client: TestClient) -> None:
+    body = '{"messages":[{"role":"user","content":"x"}]}'
+    assert (
+        client.post("/generate", content=body, headers={"Content-Type": "text/plain"}).status_code
+        == 422
+    )
