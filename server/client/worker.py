@@ -64,7 +64,8 @@ class Answer:
             self._apply(event, data)
         except ValidationError:
             raise WorkerError(
-                f"The worker sent a {event!r} event that makes no sense.", "broken_stream"
+                f"The worker sent an invalid {event!r} event.",
+                "broken_stream",
             ) from None
 
     def _apply(self, event: str, data: str) -> None:

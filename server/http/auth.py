@@ -16,6 +16,6 @@ def check_key(header: str | None, key: str | None) -> None:
         raise ApiError(
             401,
             "invalid_api_key",
-            "This worker wants an API key: Authorization: Bearer <key>.",
+            "This worker needs an API key: Authorization: Bearer <key>.",
             headers={"WWW-Authenticate": "Bearer"},
         )

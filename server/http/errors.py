@@ -82,7 +82,7 @@ def api_error(error: BaseException, request_id: str) -> ApiError:
         if isinstance(error, kind):
             return ApiError(status, error.code, error.message, param=error.param, headers=headers)
     return ApiError(
-        500, "internal_error", f"Something failed here; the log tells why under {request_id}."
+        500, "internal_error", f"Internal error; the log has the details under {request_id}."
     )
 
 

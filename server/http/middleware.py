@@ -98,8 +98,8 @@ class HostCheck:
         refusal = ApiError(
             400,
             "invalid_host",
-            f"{host!r} is not a name of this server. It knows addresses and {known}; more names"
-            " are given to it as allow-host.",
+            f"{host!r} is not a name of this server. It accepts addresses and {known}; the"
+            " option allow-host adds names.",
             param="Host",
         )
         response = JSONResponse(refusal.body.model_dump(), refusal.status)

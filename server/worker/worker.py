@@ -98,7 +98,7 @@ class Worker:
             self._bot_info = bot.info()
             wanted = self.config.max_running or bot.max_running
             if wanted > bot.max_running:
-                log.warning("max-running is more than this model can", can=bot.max_running)
+                log.warning("max-running is above the limit of this model", limit=bot.max_running)
             self.runner.open(bot, min(wanted, bot.max_running))
             self._loaded = True
             log.info("ready", name=self.name)

@@ -30,7 +30,7 @@ _STREAM = {
     "content": {sse.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/StreamEvents"}}},
 }
 EXTRA_SCHEMAS = [StreamEvents]
-"""Models that only a stream carries, for the OpenAPI document."""
+"""Models of events for the OpenAPI document; no endpoint has them as a body."""
 
 
 @router.post(
@@ -120,7 +120,7 @@ def _frame(event: TicketEvent, ticket: Ticket, worker: Worker, number: int) -> b
 
 @router.post("/prompt", responses=responses(400, 401, 413, 422, 500, 503))
 async def prompt(body: PromptRequest, worker: WorkerDep) -> PromptResponse:
-    """The exact text and token ids that the model would be given, with the count."""
+    """The exact prompt of the model for a conversation: text, token ids and their count."""
     prepared = await worker.prepare(body.all_messages(), body.params)
     return PromptResponse(
         prompt=prepared.inputs.prompt,

@@ -16,14 +16,14 @@ router = APIRouter(tags=["worker"])
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> HealthResponse:
-    """200 while the process lives, also while the model loads."""
+    """200 while the process runs, also while the model loads."""
     return HealthResponse()
 
 
 @router.head("/readyz", include_in_schema=False, response_model=None)
 @router.get("/readyz", response_model=ReadyResponse, responses={503: {"model": NotReadyResponse}})
 async def readyz(worker: WorkerDep) -> Response | ReadyResponse:
-    """200 when it can answer; 503 while it loads or drains, and when the model failed to load."""
+    """200 if requests can be answered; 503 while loading or draining, or if loading failed."""
     try:
         worker.check_ready()
     except ApiError as error:
@@ -63,5 +63,5 @@ async def params(worker: WorkerDep) -> dict[str, Any]:
     dependencies=[authorized],
 )
 async def metrics(worker: WorkerDep) -> Response:
-    """Prometheus."""
+    """Metrics in the text format of Prometheus."""
     return Response(worker.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -170,8 +170,8 @@ def test_the_request() -> None:
             "Full.",
             "half",
         ),
-        (stream(frame("delta", {"text": 3})), "broken_stream", "makes no sense", ""),
-        (stream(b"event: done\ndata: {\n\n"), "broken_stream", "makes no sense", ""),
+        (stream(frame("delta", {"text": 3})), "broken_stream", "an invalid", ""),
+        (stream(b"event: done\ndata: {\n\n"), "broken_stream", "an invalid", ""),
         (
             httpx.Response(
                 429, json={"error": {"message": "Later.", "type": "x", "code": "queue_full"}}
@@ -191,7 +191,7 @@ def test_the_request() -> None:
         (httpx.ConnectError("refused"), "unreachable", "http://worker:1 cannot be reached", ""),
     ],
 )
-def test_failures_are_told_and_keep_the_text(
+def test_failures_are_raised_and_keep_the_text(
     response: httpx.Response | Exception, code: str, told: str, text: str
 ) -> None:
     with pytest.raises(WorkerError) as caught:

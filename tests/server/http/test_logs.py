@@ -15,7 +15,7 @@ ASK = {"messages": [{"role": "user", "content": "a very private prompt"}], "stre
 
 
 class Careless(EchoBot):
-    """Fails before and while it answers."""
+    """Fails to build the input of the prompt `early`."""
 
     def get_input(self, prompt: str) -> Inputs:
         if "early" in prompt:

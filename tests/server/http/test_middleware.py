@@ -10,7 +10,7 @@ ASK = {"messages": [{"role": "user", "content": "a very private prompt"}], "stre
 
 
 class Careless(EchoBot):
-    """Fails before and while it answers."""
+    """Fails to build the input of the prompt `early`."""
 
     def get_input(self, prompt: str) -> Inputs:
         if "early" in prompt:
@@ -45,7 +45,7 @@ def test_another_site_s_name_for_this_machine_is_refused(client: TestClient) -> 
     assert client.get("/info", headers={"Host": "[::1]:8081"}).status_code == 200
 
 
-def test_names_that_are_told_are_let_in(make_client: MakeClient) -> None:
+def test_names_of_allow_host_are_accepted(make_client: MakeClient) -> None:
     client = make_client(allow_host=["gpu-box"])
     assert client.get("/info", headers={"Host": "GPU-box:8081"}).status_code == 200
     assert client.get("/info", headers={"Host": "192.168.1.7:8081"}).status_code == 200

@@ -1,4 +1,4 @@
-"""The runner: places, order, stop, time limit, drain."""
+"""The runner: order, stop, time limit, pauses, drain."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ from server.worker.ticket import Queued
 from tests.server.worker.conftest import GatedBot, all_of, run, runner_of, submit, until
 
 
-def test_waiting_requests_learn_their_place_and_run_in_order() -> None:
+def test_waiting_requests_get_their_position_and_run_in_order() -> None:
     async def test() -> None:
         bot = GatedBot()
         async with runner_of(bot) as runner:
@@ -62,7 +62,7 @@ def test_leaving_the_stream_stops_the_decoding_within_one_step() -> None:
     run(test)
 
 
-def test_an_error_comes_after_what_was_said_and_frees_the_place() -> None:
+def test_an_error_comes_after_the_events_before_it_and_frees_the_place() -> None:
     async def test() -> None:
         bot = GatedBot()
         async with runner_of(bot) as runner:
@@ -77,7 +77,7 @@ def test_an_error_comes_after_what_was_said_and_frees_the_place() -> None:
     run(test)
 
 
-def test_a_request_has_so_much_time() -> None:
+def test_a_request_has_a_time_limit() -> None:
     async def test() -> None:
         bot = GatedBot()
         async with runner_of(bot, limit=0.05) as runner:
@@ -123,7 +123,7 @@ def test_draining_stops_what_takes_too_long() -> None:
     run(test)
 
 
-def test_a_reader_of_a_waiting_request_that_is_given_up_ends() -> None:
+def test_the_reader_of_an_abandoned_waiting_request_ends() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:
             submit(runner, "a")
@@ -149,7 +149,7 @@ def test_an_id_stops_all_prompts_of_its_request() -> None:
     run(test)
 
 
-def test_cancelling_what_is_not_there_is_told() -> None:
+def test_cancelling_an_unknown_request_returns_false() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:
             assert not runner.cancel("nobody")
@@ -158,7 +158,7 @@ def test_cancelling_what_is_not_there_is_told() -> None:
 
 
 class PausingBot(ChatBot):
-    """Says two tokens, with a pause before each that the test ends; notes the threads it ran in."""
+    """Yields two tokens, each after a pause that the test ends; records the threads it ran in."""
 
     def __init__(self) -> None:
         super().__init__()

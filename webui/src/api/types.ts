@@ -13,7 +13,7 @@ export interface paths {
     }
     /**
      * Healthz
-     * @description 200 while the process lives, also while the model loads.
+     * @description 200 while the process runs, also while the model loads.
      */
     get: operations['healthz_healthz_get']
     put?: never
@@ -33,7 +33,7 @@ export interface paths {
     }
     /**
      * Readyz
-     * @description 200 when it can answer; 503 while it loads or drains, and when the model failed to load.
+     * @description 200 if requests can be answered; 503 while loading or draining, or if loading failed.
      */
     get: operations['readyz_readyz_get']
     put?: never
@@ -93,7 +93,7 @@ export interface paths {
     }
     /**
      * Metrics
-     * @description Prometheus.
+     * @description Metrics in the text format of Prometheus.
      */
     get: operations['metrics_metrics_get']
     put?: never
@@ -135,7 +135,7 @@ export interface paths {
     put?: never
     /**
      * Prompt
-     * @description The exact text and token ids that the model would be given, with the count.
+     * @description The exact prompt of the model for a conversation: text, token ids and their count.
      */
     post: operations['prompt_prompt_post']
     delete?: never

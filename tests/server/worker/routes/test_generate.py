@@ -1,4 +1,4 @@
-"""The native dialect."""
+"""The native protocol."""
 
 import json
 import threading
@@ -183,7 +183,7 @@ def test_cancelling_an_unknown_request_is_404(client: TestClient) -> None:
     assert reply.json()["error"]["code"] == "request_not_found"
 
 
-def test_limits_are_the_worker_s(make_client: MakeClient) -> None:
+def test_requests_have_the_limits_of_the_worker(make_client: MakeClient) -> None:
     client = make_client(max_messages=2, max_body_bytes=1024, max_new_tokens=3)
     many = {"messages": [{"role": "user", "content": "x"}] * 3}
     assert client.post("/generate", json=many).json()["error"]["param"] == "messages"
@@ -196,7 +196,7 @@ def test_limits_are_the_worker_s(make_client: MakeClient) -> None:
     assert (field["maximum"], field["default"]) == (3, 3)
 
 
-def test_a_bot_without_a_longest_answer_has_the_worker_s(make_client: MakeClient) -> None:
+def test_a_bot_without_a_limit_on_tokens_has_the_worker_s(make_client: MakeClient) -> None:
     class Unbounded(Rethinking):
         class Settings(BotSettings):
             max_new_tokens: int = control(64, "number", "Max new tokens", "", ge=1)
@@ -231,7 +231,7 @@ def test_the_queue_is_full_before_anything_is_streamed(make_client: MakeClient) 
     assert reply.headers["retry-after"] == "1"
 
 
-def test_an_answer_that_takes_too_long_is_told(make_client: MakeClient) -> None:
+def test_an_answer_that_takes_too_long_ends_with_504(make_client: MakeClient) -> None:
     client = make_client(request_timeout=0.1)
     body = ask("a b c d e f", params={"rate": 1})
     assert events_of(client.post("/generate", json=body).text)[-1][1]["error"]["code"] == (

@@ -12,7 +12,7 @@ from tests.server.conftest import MakeClient
 
 
 class Transcript(EchoBot):
-    """Says the whole conversation, so that tests see what the model would."""
+    """Answers with the whole conversation, so that tests can compare the model's input."""
 
     def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
         return "|".join(f"{message.role[0]}:{message.content}" for message in messages)

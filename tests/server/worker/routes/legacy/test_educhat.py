@@ -19,7 +19,7 @@ def test_educhat_s_own_path_is_the_same(client: TestClient) -> None:
 
 
 class Moody(EchoBot):
-    """Has modes, and says which one it is asked in."""
+    """Has modes, and answers with the mode of the request as its reasoning."""
 
     class Settings(EchoSettings):
         """EchoBot's, and modes."""
@@ -37,7 +37,7 @@ class Moody(EchoBot):
 @pytest.mark.parametrize(
     ("used", "mode"), [("teacher-guide", "teacher-guide"), ("essay", "openQA"), ("", "openQA")]
 )
-def test_educhat_s_demo_tells_thoughts_apart(make_client: MakeClient, used: str, mode: str) -> None:
+def test_educhat_s_demo_separates_reasoning(make_client: MakeClient, used: str, mode: str) -> None:
     client = make_client(Moody())
     turns = [{"role": "user", "content": "why"}]
     body = {"functionUsed": used, "messages": turns, "temperature": 0.5, "max_tokens": 1000}

@@ -41,7 +41,7 @@ def test_remembered_conversations_are_bounded(
 
 
 class Forgetful(Transcript):
-    """Its context is so small that a long conversation leaves no room."""
+    """Has a context that a long conversation fills."""
 
     def info(self) -> BotInfo:
         return BotInfo(context_length=40)

@@ -23,7 +23,7 @@ class Letters(ChatBot):
     rewriting = False
 
     class Settings(SamplingSettings):
-        """With the scoring of prompts."""
+        """Sampling settings and scoring of prompts."""
 
         prompt_logprobs: int | None = control(None, "hidden", "Prompt", "Scores of the prompt.")
 
@@ -62,14 +62,14 @@ class Letters(ChatBot):
 
 
 class Upper(Letters):
-    """Rewrites: every third letter changes the ones before it."""
+    """Rewrites its text: `abc` becomes `ABC` once it is complete."""
 
     def process_response(self, text: str) -> str:
         return text.replace("abc", "ABC")
 
 
 class Undecided(Letters):
-    """Its second step replaces the first, as beams do."""
+    """Replaces its first step by its second, as beam search does."""
 
     class Settings(Letters.Settings):
         """With beams."""
@@ -85,7 +85,7 @@ class Undecided(Letters):
 
 
 class Either(Letters):
-    """Answers by beams, which have no log-probabilities, unless told otherwise."""
+    """Answers by beam search, without log-probabilities, unless the request sets one beam."""
 
     class Settings(Letters.Settings):
         """With beams."""

@@ -15,8 +15,8 @@ from tests.server.worker.routes.openai.conftest import (
 )
 
 
-def test_logprobs_are_had_of_a_model_that_answers_by_beams(make_client: MakeClient) -> None:
-    """No field of this dialect says how many beams."""
+def test_logprobs_of_a_model_that_answers_by_beam_search(make_client: MakeClient) -> None:
+    """OpenAI's requests have no field for the number of beams."""
     client = make_client(Either())
     told = client.post("/v1/chat/completions", json=chat(logprobs=True)).json()
     assert len(told["choices"][0]["logprobs"]["content"]) == 3
@@ -33,7 +33,7 @@ def test_unknown_fields_are_ignored_but_a_known_one_the_bot_lacks_is_not(
         assert reply.json()["error"]["code"] == "unsupported_parameter"
 
 
-def test_a_rewriting_bot_streams_what_it_means_in_the_end(make_client: MakeClient) -> None:
+def test_a_rewriting_bot_streams_its_final_text(make_client: MakeClient) -> None:
     body = {"prompt": "`", "max_tokens": 50, "stream": True}
     chunks = chunks_of(make_client(Upper()).post("/v1/completions", json=body).text)
     text = "".join(chunk["choices"][0]["text"] for chunk in chunks)
@@ -41,7 +41,7 @@ def test_a_rewriting_bot_streams_what_it_means_in_the_end(make_client: MakeClien
     assert len(text) == 50
 
 
-def test_beams_that_change_their_mind_stream_the_answer_at_its_end(
+def test_beam_search_streams_the_answer_at_its_end(
     make_client: MakeClient,
 ) -> None:
     client = make_client(Undecided())
@@ -56,7 +56,7 @@ def test_beams_that_change_their_mind_stream_the_answer_at_its_end(
     assert client.get("/info").json()["capabilities"]["beam"] is True
 
 
-def test_append_only_holds_back_and_refuses_to_lie() -> None:
+def test_append_only_holds_text_back_and_refuses_rewritten_text() -> None:
     stream = AppendOnly(3)
     assert stream.advance("abcdef", final=False) == "abc"
     assert stream.advance("ab", final=False) == ""
