@@ -37,6 +37,21 @@ from server.worker.worker import Worker
 router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorized])
 
 
+def _settings(body: ChatCompletionRequest, worker: Worker) -> dict[str, Any]:
+    """The settings of a request by the names that bots use. Raises InvalidRequest."""
+    settings = body.sampling()
+    limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
+    if limit is not None:
+        settings["max_new_tokens"] = limit
+    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
+        raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
+    if body.logprobs:
+        settings |= logprob_settings(body.top_logprobs or 0, worker)
+    elif body.top_logprobs is not None:
+        raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
+    return settings
+
+
 @router.post(
     "/chat/completions", response_model=ChatCompletion, responses={200: STREAM, **STATUSES}
 )
@@ -47,18 +62,9 @@ async def chat_completions(
     check_model(body.model, worker)
     worker.check_ready()
     worker.runner.check_capacity()
-    params = body.sampling()
-    limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
-    if limit is not None:
-        params["max_new_tokens"] = limit
-    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
-        raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
-    if body.logprobs:
-        params |= logprob_settings(body.top_logprobs or 0, worker)
-    elif body.top_logprobs is not None:
-        raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
+    params = check_supported(_settings(body, worker), worker)
     messages = [turn.to_message() for turn in body.messages]
-    prepared = await worker.prepare(messages, check_supported(params, worker))
+    prepared = await worker.prepare(messages, params)
     ticket = worker.runner.submit(prepared, call)
     if body.stream:
         return EventStream(_chat_frames(ticket, worker, body), ticket)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -47,6 +48,17 @@ def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
     return prompt
 
 
+def _settings(body: CompletionRequest, worker: Worker) -> dict[str, Any]:
+    """The settings of a request by the names that bots use; 16 new tokens by default, as OpenAI."""
+    limit = 16 if body.max_tokens is None else body.max_tokens
+    settings = body.sampling() | {"max_new_tokens": limit}
+    if body.logprobs is not None:
+        settings |= logprob_settings(body.logprobs, worker)
+        if body.echo:
+            settings["prompt_logprobs"] = body.logprobs
+    return settings
+
+
 @router.post("/completions", response_model=TextCompletion, responses={200: STREAM, **STATUSES})
 async def completions(
     body: CompletionRequest, request: Request, worker: WorkerDep, call: CallDep
@@ -61,14 +73,7 @@ async def completions(
             f"prompt: this worker has places for {places} prompts at once.", param="prompt"
         )
     worker.runner.check_capacity(len(prompts))
-    params = body.sampling() | {
-        "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
-    }
-    if body.logprobs is not None:
-        params |= logprob_settings(body.logprobs, worker)
-        if body.echo:
-            params["prompt_logprobs"] = body.logprobs
-    check_supported(params, worker)
+    params = check_supported(_settings(body, worker), worker)
     # Prepare all before the first is submitted: a request runs with all its prompts or not at all.
     prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
     worker.runner.check_capacity(len(prompts))
