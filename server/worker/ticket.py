@@ -35,7 +35,7 @@ class Call:
 class Ticket:
     """One request from the queue to its last event. Made by `Runner.submit`.
 
-    `put`, `end` and `record_token` may be called from any thread, everything else on the event
+    `put`, `end` and `timings` may be used from the decoding thread, everything else on the event
     loop. A ticket refers to no runner: it gets the wake-up that it requests, and `on_abandon`,
     called on the loop each time that its reader has gone.
     """
