@@ -17,7 +17,7 @@ from server.cli.model_files import apply_delta, convert, fetch
 from server.cli.quantize import quantize
 from server.cli.serve import print_openapi, serve
 from server.cli.up import up
-from server.worker.worker import package_version
+from server.http.version import package_version
 
 app = typer.Typer(
     name="chatzoo",

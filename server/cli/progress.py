@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import typer
 
 from bots.progress import Progress
-from server.worker.process import LoadProgress
+from server.worker.load_progress import LoadProgress
 from server.worker.schema import ProgressBody
 
 

@@ -1,1 +1,1 @@
-"""A worker as seen by a program."""
+"""HTTP client of a worker, for the terminal commands."""

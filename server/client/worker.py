@@ -1,16 +1,17 @@
-"""A worker as seen by a program: its info, and answers as they are streamed.
+"""HTTP client of one worker: its facts, its settings, and streamed answers.
 
-Reads the native events; the native protocol is in docs/protocol.md. Draws nothing.
+Speaks the native protocol (docs/protocol.md). The terminal commands draw what it returns.
 """
 
-import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from pydantic import ValidationError
 
+from server.client.events import EventTooLarge, read_events
 from server.http.address import is_loopback, worker_key, worker_url
 from server.http.errors import ErrorBody
 from server.worker.schema import (
@@ -24,14 +25,16 @@ from server.worker.schema import (
 )
 
 CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-"""A worker sends a comment every 15 s when it has nothing to say."""
+READ_SECONDS = 60.0
+"""Longest silence on a connection. A streaming worker sends a comment every 15 s, so three may be
+lost or late."""
 
 
 class WorkerError(Exception):
-    """Raised when a worker cannot be reached, answers an error or breaks the protocol.
+    """Raised when a worker cannot be reached, answers with an error or breaks the protocol.
 
-    `code` is the error's code on the wire, or one of ours: `unreachable`, `broken_stream`.
+    `code` is the code of the error on the wire, or one of the client's own: `unreachable`,
+    `broken_stream`.
     """
 
     def __init__(self, message: str, code: str | None = None) -> None:
@@ -42,7 +45,7 @@ class WorkerError(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """An answer so far. `place` is its place in the queue while it waits, else None."""
+    """An answer so far. `place` is its position in the queue while it waits, else None."""
 
     id: str | None = None
     text: str = ""
@@ -53,15 +56,16 @@ class Answer:
     timings: TimingsBody | None = None
 
     def apply(self, event: str, data: str) -> None:
-        """Take in one event. Raises WorkerError for `error`, and for data that makes no sense.
+        """Add one event, by its name and its JSON data. Unknown names are ignored.
 
-        Events that this version does not know are ignored.
+        Raises WorkerError for an `error` event, and for data that does not fit the event.
         """
         try:
             self._apply(event, data)
         except ValidationError:
             raise WorkerError(
-                f"The worker sent a {event!r} event that makes no sense.", "broken_stream"
+                f"The worker sent an invalid {event!r} event.",
+                "broken_stream",
             ) from None
 
     def _apply(self, event: str, data: str) -> None:
@@ -87,43 +91,11 @@ class Answer:
             raise WorkerError(error.message, error.code)
 
 
-@dataclass(slots=True)
-class EventParser:
-    """Server-sent events out of bytes that may be cut anywhere."""
-
-    _rest: bytes = b""
-    _event: str = ""
-    _data: list[str] = field(default_factory=list)
-
-    def feed(self, data: bytes) -> Iterator[tuple[str, str]]:
-        """The complete events as (name, data)."""
-        held = self._rest + data
-        # A carriage return at the end may be half of a line end.
-        half = b"\r" if held.endswith(b"\r") else b""
-        *lines, last = re.split(rb"\r\n|\n|\r", held.removesuffix(half) if half else held)
-        self._rest = last + half
-        for line in lines:
-            if line:
-                self._line(line.decode("utf-8", "replace"))
-            else:
-                if self._data:
-                    yield self._event or "message", "\n".join(self._data)
-                self._event, self._data = "", []
-
-    def _line(self, line: str) -> None:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "event":
-            self._event = value
-        elif name == "data":
-            self._data.append(value)
-
-
 class WorkerClient:
-    """One worker. An async context manager; not for use by two tasks at the same time.
+    """Client of one worker, and an async context manager. Not for two tasks at the same time.
 
-    `url` may lack `http://`. Raises ValueError when it is no URL of a worker, or
-    the key cannot be sent.
+    `url` may lack `http://`. The constructor raises ValueError if it is not the URL of a worker,
+    or if the key has characters that a header cannot carry.
     """
 
     def __init__(
@@ -137,9 +109,9 @@ class WorkerClient:
         self._http = httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {worker_key(api_key)}"} if api_key else {},
-            timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             follow_redirects=False,
-            trust_env=not is_loopback(host),  # a proxy does not know this machine's ports
+            trust_env=not is_loopback(host),  # a proxy cannot reach this machine's loopback ports
             transport=transport,
         )
 
@@ -154,11 +126,11 @@ class WorkerClient:
         await self._http.aclose()
 
     async def info(self) -> dict[str, Any]:
-        """What the worker says about itself. Raises WorkerError."""
+        """The facts of `GET /info`. Raises WorkerError."""
         return await self._get("/info")
 
     async def settings(self) -> dict[str, Any]:
-        """The settings that a request may have: name to JSON schema. Raises WorkerError."""
+        """JSON schema of each setting that a request may have, by name. Raises WorkerError."""
         properties: dict[str, Any] = (await self._get("/params")).get("properties", {})
         return properties
 
@@ -168,26 +140,29 @@ class WorkerClient:
         params: Mapping[str, Any] | None = None,
         system: str | None = None,
     ) -> AsyncGenerator[Answer, None]:
-        """The answer, given again (the same object) after each of its changes, to its end.
+        """Stream the answer to a conversation: yields the same object after each change.
 
-        Closing the iterator stops the decoding. Raises WorkerError; what was answered before
-        that stays in the object.
+        Closing the iterator stops the decoding. Raises WorkerError; the object keeps the text that
+        came before the error.
         """
         body = {"messages": list(messages), "params": dict(params or {}), "stream": True}
         if system is not None:
             body["system"] = system
-        answer, parser = Answer(), EventParser()
+        answer = Answer()
         try:
             async with self._http.stream("POST", "/generate", json=body) as response:
                 await _check(response, "text/event-stream")
-                async for piece in response.aiter_bytes():
-                    for event, data in parser.feed(piece):
-                        answer.apply(event, data)
+                # Closed here: a generator that is only dropped closes the connection much later.
+                async with aclosing(read_events(response)) as events:
+                    async for event in events:
+                        answer.apply(event.event, event.data)
                         yield answer
                         if answer.finish_reason is not None:
                             return
         except httpx.HTTPError as error:
-            raise _lost(self.url, error, began=answer.id is not None) from None
+            raise _connection_error(self.url, error, began=answer.id is not None) from None
+        except EventTooLarge as error:
+            raise WorkerError(f"The answer broke off: {error}", "broken_stream") from None
         raise WorkerError("The answer broke off: the stream has no end.", "broken_stream")
 
     async def _get(self, path: str) -> dict[str, Any]:
@@ -196,12 +171,15 @@ class WorkerClient:
                 await _check(response, "application/json")
                 body: dict[str, Any] = response.json()
         except httpx.HTTPError as error:
-            raise _lost(self.url, error, began=False) from None
+            raise _connection_error(self.url, error, began=False) from None
         return body
 
 
 async def _check(response: httpx.Response, media_type: str) -> None:
-    """Raise WorkerError unless this is the answer that was asked for. Reads all but streams."""
+    """Raise WorkerError unless a response has succeeded and has the media type.
+
+    Reads the body, except of a stream that has succeeded.
+    """
     found = response.headers.get("content-type", "").partition(";")[0].strip()
     if response.is_success and found == media_type:
         if media_type == "application/json":
@@ -219,7 +197,7 @@ async def _check(response: httpx.Response, media_type: str) -> None:
     raise WorkerError(error.message, error.code)
 
 
-def _lost(url: str, error: httpx.HTTPError, *, began: bool) -> WorkerError:
+def _connection_error(url: str, error: httpx.HTTPError, *, began: bool) -> WorkerError:
     why = str(error) or type(error).__name__
     if began:
         return WorkerError(f"The answer broke off: {why}.", "broken_stream")

@@ -1,1 +1,1 @@
-"""What worker and hub share: middleware, errors, addresses, logs."""
+"""HTTP parts that worker and hub share: middleware, errors, addresses, ports, logs, version."""

@@ -1,6 +1,6 @@
-"""Hosts, origins, and the URLs and keys of workers, as text.
+"""Functions over hosts, origins, and URLs and keys of workers, as text.
 
-Opens no connection and resolves no name.
+They open no connection and resolve no name.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on `host`."""
+    """Whether only programs on this machine can reach a server that listens on `host`."""
     if host == "localhost":
         return True
     try:
@@ -25,7 +25,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether `host` means all addresses of this machine."""
+    """Whether a server on `host` listens on all addresses of this machine."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -33,7 +33,7 @@ def is_wildcard(host: str) -> bool:
 
 
 def reachable(host: str) -> str:
-    """The host by which this machine reaches what listens on `host`."""
+    """The host by which a program on this machine reaches a server that listens on `host`."""
     if not is_wildcard(host):
         return host
     return "::1" if ":" in host else "127.0.0.1"
@@ -46,7 +46,7 @@ def http_url(host: str, port: int) -> str:
 
 
 def origins_of(host: str, port: int) -> list[str]:
-    """The origins that a page served on `host:port` can have: what workers must allow."""
+    """The origins of a page that is served on `host:port`, for the workers' `--allow-origin`."""
     hosts = ["127.0.0.1", "localhost"]
     if is_wildcard(host):
         hosts += [socket.gethostname().lower(), *_own_addresses()]
@@ -67,9 +67,9 @@ def _own_addresses() -> list[str]:
 
 
 def worker_url(text: str) -> str:
-    """The URL of a worker as the page will use it: `http://` if no scheme, no slash at the end.
+    """The URL of a worker in the form that the page uses: with a scheme, without a final slash.
 
-    Raises ValueError that says what is wrong.
+    Raises ValueError with the reason.
     """
     text = text.strip()
     if "://" not in text:
@@ -95,16 +95,16 @@ def worker_url(text: str) -> str:
         netloc += f":{port}"
     url = f"{scheme}://{netloc}{parts.path.rstrip('/')}"
     try:
-        httpx.URL(url)  # it knows what a host name may be
+        httpx.URL(url)  # it checks the host name
     except httpx.InvalidURL as error:
         raise ValueError(f"This is no URL: {error}") from None
     return url
 
 
 def worker_key(text: str) -> str:
-    """The API key of a worker, if it can be sent in a header.
+    """Return an API key that a header can carry.
 
-    Raises ValueError, which does not repeat the key.
+    Raises ValueError for another; its message does not contain the key.
     """
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("An API key is printable ASCII without blanks, and not empty")
@@ -112,7 +112,7 @@ def worker_key(text: str) -> str:
 
 
 def same_worker(url: str) -> str:
-    """A key that is equal for the names of one worker: `localhost` is `127.0.0.1`."""
+    """A URL that is equal for all loopback names of one worker, such as `localhost`."""
     parts = urlsplit(url)
     if parts.hostname not in LOOPBACK_NAMES:
         return url
@@ -120,9 +120,10 @@ def same_worker(url: str) -> str:
 
 
 def seen_from(url: str, host: str, client_host: str | None) -> str:
-    """`url` of a worker on `host`, as the browser that asked `client_host` reaches it.
+    """The `url` of a worker on `host`, in the form by which a browser reaches it.
 
-    A worker on all addresses is reached by the name under which the browser found the hub.
+    `client_host` is the name under which the browser reached the hub. It replaces the host of a
+    worker that listens on all addresses.
     """
     if not client_host or not is_wildcard(host):
         return url

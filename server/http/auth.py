@@ -1,4 +1,4 @@
-"""Who may call a worker: one API key, compared in constant time."""
+"""Check of a worker's API key."""
 
 import hmac
 
@@ -6,15 +6,16 @@ from server.http.errors import ApiError
 
 
 def check_key(header: str | None, key: str | None) -> None:
-    """Raise 401 unless `Authorization: Bearer …` carries the key. No key set: everybody may."""
+    """Raise ApiError 401 unless `header` is `Bearer KEY`. A `key` of None allows all."""
     if key is None:
         return
     scheme, _, given = (header or "").partition(" ")
-    # Compared as bytes: compare_digest refuses text beyond ASCII.
+    # In constant time, so that answer times do not reveal how much of a key is right. As bytes,
+    # because compare_digest refuses text beyond ASCII.
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), key.encode()):
         raise ApiError(
             401,
             "invalid_api_key",
-            "This worker wants an API key: Authorization: Bearer <key>.",
+            "This worker needs an API key: Authorization: Bearer <key>.",
             headers={"WWW-Authenticate": "Bearer"},
         )

@@ -1,4 +1,4 @@
-"""Errors on the wire: one body everywhere, one table from bot errors to statuses.
+"""Errors as HTTP responses: one body for all of them, and the status of each bot error.
 
 {"error": {"message": …, "type": …, "param": …, "code": …}}
 """
@@ -13,7 +13,7 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong, for a person (`message`) and for a program (`code`)."""
+    """An error for people (`message`) and for programs (`code`)."""
 
     message: str
     type: str
@@ -28,7 +28,7 @@ class ErrorBody(BaseModel):
 
 
 class ApiError(Exception):
-    """An error with its HTTP status."""
+    """An error with its HTTP status, its headers and the common body."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ApiError(Exception):
         self.status = status
         self.headers = dict(headers or {})
         self.extra: dict[str, object] = {}
-        """Fields beside `error` in the body, for a dialect that has some."""
+        """Further fields of the body beside `error`, for old protocols that have some."""
         self.body = ErrorBody(
             error=ErrorDetail(message=message, type=error_type(status), param=param, code=code)
         )
@@ -60,10 +60,11 @@ _TYPES = {
 
 
 def error_type(status: int) -> str:
-    """The `type` that goes with a status; OpenAI's words where it has one."""
+    """The `type` of a status: OpenAI's word where it has one."""
     return _TYPES.get(status, "invalid_request_error")
 
 
+# The first match counts, so subclasses stand before BotError.
 _STATUS: list[tuple[type[BotError], int, dict[str, str]]] = [
     (InvalidRequest, 400, {}),
     (OutOfMemory, 503, RETRY_AFTER),
@@ -73,26 +74,27 @@ _STATUS: list[tuple[type[BotError], int, dict[str, str]]] = [
 
 
 def api_error(error: BaseException, request_id: str) -> ApiError:
-    """What a client is told about an exception; nothing of it when it is not a known one."""
+    """The response for an exception. An unknown one shows only the id of its request, because its
+    text may hold parts of prompts or paths."""
     if isinstance(error, ApiError):
         return error
     for kind, status, headers in _STATUS:
         if isinstance(error, kind):
             return ApiError(status, error.code, error.message, param=error.param, headers=headers)
     return ApiError(
-        500, "internal_error", f"Something failed here; the log tells why under {request_id}."
+        500, "internal_error", f"Internal error; the log has the details under {request_id}."
     )
 
 
 def error_code(error: BaseException) -> str:
-    """The `code` of an exception, as a client sees it."""
+    """The `code` of an exception on the wire."""
     if isinstance(error, ApiError):
         return error.body.error.code or "internal_error"
     return error.code if isinstance(error, BotError) else "internal_error"
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The `responses=` of a route: each status with the common error body."""
+    """The `responses=` argument of a route: each status with the common error body."""
     words = {
         400: "A value that cannot be used",
         401: "No API key, or a wrong one",

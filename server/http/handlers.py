@@ -1,4 +1,4 @@
-"""Exception handlers that give every error the common body."""
+"""Exception handlers of the applications: every error becomes a response with the common body."""
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -13,13 +13,13 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
 def reply(error: ApiError) -> JSONResponse:
-    """An error as a response."""
+    """The response for an error."""
     body = error.extra | error.body.model_dump()
     return JSONResponse(body, error.status, headers=error.headers)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Register the handlers; what none of them takes is `RequestContext`'s to answer."""
+    """Register the handlers on `app`. Other exceptions are answered by `RequestContext`."""
 
     async def on_known(request: Request, error: Exception) -> Response:
         return reply(api_error(error, request.state.request_id))

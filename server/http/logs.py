@@ -1,6 +1,6 @@
-"""Structured log lines on standard error: for a person at a terminal, as JSON elsewhere.
+"""Structured log lines on standard error: readable at a terminal, JSON elsewhere.
 
-No line holds a prompt or an answer: requests are logged by id, counts and times.
+No line holds text of a prompt or an answer. Requests are logged with id, counts and times.
 """
 
 import logging
@@ -11,9 +11,12 @@ import structlog
 
 
 def configure(level: str, style: Literal["auto", "console", "json"]) -> None:
-    """Set up logging for this process."""
+    """Configure logging of this process: lines from `level` up, in the given style.
+
+    Libraries log warnings and errors only.
+    """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    # Plain tracebacks: structlog's own choice would print local variables, prompts among them.
+    # Plain tracebacks: structlog's default prints local variables, and so prompts.
     for_people = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
@@ -31,4 +34,6 @@ def configure(level: str, style: Literal["auto", "console", "json"]) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # At the level DEBUG it logs the bytes of every event, and so the answers.
+    logging.getLogger("sse_starlette").setLevel(logging.WARNING)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

@@ -1,6 +1,7 @@
-"""What happens to every request of a worker and of the hub: an id, a bound on the body, a net.
+"""Middleware of worker and hub: request ids, a limit on bodies, unforeseen errors, host names.
 
-Plain ASGI: a stream passes through untouched, and the client's leaving is seen at once.
+Plain ASGI classes. Starlette's `BaseHTTPMiddleware` would copy every event of a stream through a
+queue and report a client's disconnect late.
 """
 
 import ipaddress
@@ -23,10 +24,13 @@ REQUEST_ID = "X-Request-Id"
 
 
 class RequestContext:
-    """Gives each request an id (`scope["state"]["request_id"]`, header `X-Request-Id`), notes when
-    it arrived (`scope["state"]["arrived"]`, seconds of the monotonic clock), refuses
-    bodies over `max_body_bytes` with 413, and turns an unforeseen exception into a 500 that names
-    the id and shows nothing of the inside."""
+    """Gives each request an id and a time of arrival, and limits its body.
+
+    - `scope["state"]["request_id"]`, also the header `X-Request-Id` of the response.
+    - `scope["state"]["arrived"]`: seconds of the monotonic clock.
+    - A body over `max_body_bytes` is refused with 413.
+    - An unforeseen exception is logged and answered with a 500 that shows the id and no detail.
+    """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
         self.app = app
@@ -39,6 +43,8 @@ class RequestContext:
             return
         request_id = f"req_{secrets.token_hex(8)}"
         scope.setdefault("state", {}).update(request_id=request_id, arrived=time.monotonic())
+        # A body that announces its size is refused at its first byte, one that does not when it
+        # has grown too large.
         announced = Headers(scope=scope).get("content-length", "")
         too_large = announced.isdigit() and int(announced) > self.max_body_bytes
         received, started = 0, False
@@ -64,17 +70,18 @@ class RequestContext:
         except Exception as error:
             log.error("request failed", id=request_id, path=scope["path"], exc_info=error)
             if started:
-                raise  # the connection must break, or a cut answer would look like a whole one
+                # The connection must break: an answer that is cut off must not look complete.
+                raise
             reply = api_error(error, request_id)
             response = JSONResponse(reply.body.model_dump(), reply.status)
             await response(scope, receive, named_send)
 
 
 class HostCheck:
-    """Refuses requests that came under a name which is not known to be ours.
+    """Refuses requests whose Host header is neither an address, nor `localhost`, nor in `names`.
 
-    A page of another site can let its own name point at 127.0.0.1 and so pass for the same origin
-    (DNS rebinding). It needs a name for that: addresses are always let in, and so is `localhost`.
+    This prevents DNS rebinding: another site lets its own name point at 127.0.0.1, so that its page
+    has the same origin as this server. The attack needs a name, so addresses are always allowed.
     """
 
     def __init__(self, app: ASGIApp, names: Iterable[str] = ()) -> None:
@@ -91,8 +98,8 @@ class HostCheck:
         refusal = ApiError(
             400,
             "invalid_host",
-            f"{host!r} is not a name of this server. It knows addresses and {known}; more names"
-            " are given to it as allow-host.",
+            f"{host!r} is not a name of this server. It accepts addresses and {known}; the"
+            " option allow-host adds names.",
             param="Host",
         )
         response = JSONResponse(refusal.body.model_dump(), refusal.status)
@@ -100,7 +107,7 @@ class HostCheck:
 
 
 def hostname(host: str) -> str | None:
-    """The name in a Host header, without its port; None when there is none."""
+    """The name in a Host header without its port, or None."""
     try:
         return urlsplit(f"//{host}").hostname
     except ValueError:
@@ -108,7 +115,7 @@ def hostname(host: str) -> str | None:
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is an IP address and no name."""
+    """Whether a host is an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

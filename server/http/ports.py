@@ -1,4 +1,4 @@
-"""Sockets that listen; which ports are free, and who has those that are not. Never connects."""
+"""Listening sockets, and errors that name the process which has a port."""
 
 import errno
 import socket
@@ -9,14 +9,14 @@ import psutil
 from bots.errors import ConfigError
 
 BACKLOG = 2048
-"""Callers that wait to be let in, while a model library is imported, say."""
+"""Connections that may wait while nothing accepts them, as during the import of a library."""
 
 
 def listen(host: str, port: int, advice: str) -> socket.socket:
-    """A socket that listens on `host:port`; of a name with several addresses, on its IPv4 one.
+    """A socket that listens on `host:port`, or on a free port for port 0.
 
-    Port 0 takes a free one. Raises ConfigError: for a taken port it says who has it, if that can be
-    known, and `advice` on what to do.
+    Of a name with several addresses, its IPv4 address is used. Raises ConfigError; for a taken port
+    the message has the process that has it, where the system shows it, and `advice`.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -25,7 +25,7 @@ def listen(host: str, port: int, advice: str) -> socket.socket:
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"Cannot listen on {host!r}: {why}.", param="host") from None
-    # A port that was just given up may be bound again; one that somebody listens on may not.
+    # Allows a port whose last connections are still in TIME_WAIT, but not one in use.
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
@@ -42,12 +42,12 @@ def listen(host: str, port: int, advice: str) -> socket.socket:
 
 
 def check_free(host: str, port: int, advice: str) -> None:
-    """Raise ConfigError, as `listen`, if `host:port` cannot be listened on."""
+    """Raise ConfigError as `listen` does if `host:port` is not available."""
     listen(host, port, advice).close()
 
 
 def _by_whom(port: int) -> str:
-    """` by NAME (process N)`, or nothing where the system does not tell."""
+    """` by NAME (process N)`, or "" where the system does not show it."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status != psutil.CONN_LISTEN or not connection.laddr:
@@ -55,7 +55,7 @@ def _by_whom(port: int) -> str:
             if connection.laddr.port == port and connection.pid:
                 return f" by {_title(psutil.Process(connection.pid))} (process {connection.pid})"
     except psutil.Error:
-        pass  # other people's processes may be hidden from us
+        pass  # the system may hide the processes of other users
     return ""
 
 

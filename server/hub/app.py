@@ -11,13 +11,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from server.http.errors import ApiError, responses
 from server.http.handlers import add_handlers
 from server.http.middleware import HostCheck, RequestContext
+from server.http.version import package_version
 from server.hub.metrics import HubMetrics
 from server.hub.page import Page, SafeHeaders
 from server.hub.registry import Registry
 from server.hub.schema import HubReadiness, NewWorker, WorkerEntry, WorkerList
 from server.hub.supervisor import Supervisor
 from server.worker.schema import HealthResponse
-from server.worker.worker import package_version
 
 MAX_BODY_BYTES = 64 * 1024
 """Largest body of a request; a worker to register is its longest content, some 3 KB."""

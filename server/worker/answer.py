@@ -1,20 +1,13 @@
-"""Two ways to answer a request: all at once when it is done, or as a stream of events."""
+"""Whole answers: a ticket's events folded into one object, for responses that do not stream."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import structlog
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
-from bots.events import Delta, Done, Event, PromptScored, Replace, TokenLogprob, Usage
-from server.http import sse
-from server.http.errors import ApiError, api_error, error_code
-from server.worker.runner import Queued, Silence, Ticket
-
-log = structlog.get_logger("chatzoo.worker")
+from bots.events import Delta, Done, PromptScored, Replace, TokenLogprob, Usage
+from server.http.errors import ApiError
+from server.worker.ticket import Ticket, TicketEvent
 
 
 @dataclass(slots=True)
@@ -28,8 +21,8 @@ class Answer:
     prompt_logprobs: tuple[TokenLogprob, ...] = ()
     done: Done | None = None
 
-    def apply(self, event: Event | Queued | Silence) -> None:
-        """Take in the next event of the stream."""
+    def apply(self, event: TicketEvent) -> None:
+        """Add the next event of the ticket."""
         match event:
             case Delta():
                 self.text += event.text
@@ -49,66 +42,45 @@ class Answer:
 
     @property
     def usage(self) -> Usage:
-        """The counts of a complete answer."""
+        """Token counts of a complete answer."""
         return self.done.usage if self.done else Usage()
 
 
 async def collect(request: Request, *tickets: Ticket) -> list[Answer]:
-    """Wait for whole answers, in the order of the tickets. Raises the first thing that ended one.
+    """Wait for the whole answers of tickets, in their order.
 
-    When the client leaves, or one fails, all are stopped.
+    Raises the first exception that ended one of them, and ApiError 499 when the client
+    disconnects. All tickets are stopped in both cases.
     """
+    disconnected = False
 
-    left = False
-
-    async def leave() -> None:
-        nonlocal left
+    async def watch_connection() -> None:
+        nonlocal disconnected
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        left = True
-        work.cancel()
+        disconnected = True
+        answers.cancel()
 
-    work = asyncio.gather(*(_joined(ticket) for ticket in tickets))
-    watch = asyncio.create_task(leave())
+    answers = asyncio.gather(*(_collect_one(ticket) for ticket in tickets))
+    watcher = asyncio.create_task(watch_connection())
     try:
-        return await work
+        return await answers
     except asyncio.CancelledError:
-        if left:
-            # Nobody reads this; it only spares the log the traceback of a cancelled task.
+        if disconnected:
+            # No client receives this status. It keeps the traceback of a cancelled task out of
+            # the log.
             raise ApiError(499, "client_closed_request", "The client left.") from None
         raise
     finally:
-        watch.cancel()
-        work.cancel()
-        for ticket in tickets:  # also those whose reader was cancelled before it began
+        watcher.cancel()
+        answers.cancel()
+        # A reader that is cancelled before its first step never reaches its own `finally`.
+        for ticket in tickets:
             ticket.abandon()
 
 
-async def _joined(ticket: Ticket) -> Answer:
+async def _collect_one(ticket: Ticket) -> Answer:
     answer = Answer()
     async for event in ticket.events():
         answer.apply(event)
     return answer
-
-
-def last_words(error: Exception, ticket: Ticket) -> dict[str, object]:
-    """The error that ends a stream, logged here unless the runner has logged it."""
-    if error is not ticket.outcome and error_code(error) == "internal_error":
-        log.error("request failed", id=ticket.id, exc_info=error)
-    return api_error(error, ticket.id).body.model_dump()
-
-
-class EventStream(StreamingResponse):
-    """A stream of events that stops its tickets however it ends, even before it begins."""
-
-    def __init__(self, frames: AsyncIterator[bytes], *tickets: Ticket) -> None:
-        super().__init__(frames, media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
-        self._tickets = tickets
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            for ticket in self._tickets:
-                ticket.abandon()

@@ -1,4 +1,4 @@
-"""The composition root of a worker: a bot and a config become a FastAPI application."""
+"""The FastAPI application of a worker, composed of its bot, its options and its routes."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,11 +12,11 @@ from fastapi.openapi.utils import get_openapi
 from bots.chatbot import ChatBot
 from server.http.handlers import add_handlers
 from server.http.middleware import REQUEST_ID, HostCheck, RequestContext
+from server.http.version import package_version
 from server.worker.config import WorkerConfig
-from server.worker.routes import generate, health
-from server.worker.routes.legacy import chatzoo, educhat
-from server.worker.routes.openai import chat, shared, text
-from server.worker.worker import OnProgress, Worker, package_version
+from server.worker.routes import ROUTERS
+from server.worker.routes.generate import EXTRA_SCHEMAS
+from server.worker.worker import OnProgress, Worker
 
 
 def create_app(
@@ -24,9 +24,9 @@ def create_app(
     config: WorkerConfig,
     on_progress: OnProgress | None = None,
 ) -> FastAPI:
-    """The application of one worker. The model is loaded once the application runs.
+    """Build the application of one worker. The model is loaded once the application runs.
 
-    Give a function instead of a bot when making the bot takes long.
+    `bot` may be a function that makes the bot, for a class whose import takes seconds.
     """
     worker = Worker(bot, config, on_progress)
 
@@ -41,15 +41,16 @@ def create_app(
         version=package_version(),
         description="One chat model. Streams answers, and says what it is.",
         lifespan=lifespan,
-        openapi_url=None,  # ours wants the key
+        openapi_url=None,  # `routes.health` serves it, behind the API key
     )
     app.state.worker = worker
-    for module in (health, generate, shared, chat, text, chatzoo, educhat):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     add_handlers(app)
     app.add_middleware(HostCheck, names=[config.host, socket.gethostname(), *config.allow_host])
     app.add_middleware(RequestContext, max_body_bytes=config.max_body_bytes)
-    # Outermost, so that the page can read every error.
+    # Added last, so outermost: also errors of the other two need the headers by which the page,
+    # which has another origin, may read them.
     app.add_middleware(
         CORSMiddleware,
         allow_origins=config.allow_origin,
@@ -62,13 +63,13 @@ def create_app(
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The document, with the models that only a stream carries."""
+    """The OpenAPI document, with the models of events, which no endpoint returns as a body."""
     if app.openapi_schema is None:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
         components = schema["components"]["schemas"]
-        for model in generate.EXTRA_SCHEMAS:
+        for model in EXTRA_SCHEMAS:
             extra = model.model_json_schema(ref_template="#/components/schemas/{model}")
             components.update(extra.pop("$defs", {}))
             components[model.__name__] = extra

@@ -1,58 +1,52 @@
-"""Conversations that a worker remembers for callers who send only a `uid` (EduChat, MOSS).
+"""Conversations that the worker remembers for clients that send only a `uid` (EduChat, MOSS).
 
-Bounded in number and in age; the one not used for longest goes first. In memory only.
+In memory only, bounded in number and in age; the least recently used one is dropped first.
 """
 
 import asyncio
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+from cachetools import TTLCache
+
 Pair = tuple[str, str]
+"""A question and its answer."""
 
 
 class Conversations:
-    """Question and answer pairs by uid."""
+    """Question and answer pairs by uid. Used on the event loop only."""
 
     def __init__(self, limit: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`limit`: conversations kept; `ttl`: seconds one is kept after its last use."""
-        self._limit = limit
-        self._ttl = ttl
-        self._clock = clock
-        self._kept: OrderedDict[str, tuple[float, list[Pair]]] = OrderedDict()
+        """`limit`: conversations kept; `ttl`: seconds that one is kept after its last answer."""
+        self._pairs: TTLCache[str, list[Pair], float] = TTLCache(limit, ttl, clock)
+        # A lock lives as long as a turn that holds it or waits for it, so locks need no bound.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, uid: str | None) -> AsyncIterator[tuple[str, list[Pair]]]:
-        """`open`, with no other turn of the same conversation meanwhile."""
-        known = uid if uid is not None and uid in self._kept else None
+        """Like `open`, while no other turn of the same conversation runs.
+
+        Otherwise two questions that arrive together would each be answered without the other, and
+        the second answer would overwrite the first.
+        """
+        known = uid if uid is not None and uid in self._pairs else None
         lock = self._locks.setdefault(known, asyncio.Lock()) if known else asyncio.Lock()
         async with lock:
             yield self.open(uid)
 
     def open(self, uid: str | None) -> tuple[str, list[Pair]]:
-        """The uid and its pairs so far; a missing or unknown uid begins a new conversation."""
-        self._forget()
-        if uid is not None and uid in self._kept:
-            return uid, list(self._kept[uid][1])
-        return str(uuid.uuid4()), []
+        """The uid and a copy of its pairs; a new uid and no pairs if `uid` is None or unknown."""
+        pairs = self._pairs.get(uid) if uid is not None else None
+        if uid is None or pairs is None:
+            return str(uuid.uuid4()), []
+        return uid, list(pairs)
 
     def put(self, uid: str, pairs: list[Pair]) -> None:
-        """Remember a conversation as it is now."""
-        self._kept.pop(uid, None)
-        self._kept[uid] = (self._clock(), pairs)
-        self._forget()
+        """Store the pairs of a conversation."""
+        self._pairs[uid] = pairs
 
     def __len__(self) -> int:
-        return len(self._kept)
-
-    def _forget(self) -> None:
-        oldest = self._clock() - self._ttl
-        while self._kept:
-            uid = next(iter(self._kept))
-            if len(self._kept) <= self._limit and self._kept[uid][0] >= oldest:
-                return
-            del self._kept[uid]
+        return len(self._pairs)

@@ -1,4 +1,7 @@
-"""Prometheus metrics of a worker. The suffixes are vLLM's, so its dashboards need a new prefix."""
+"""Prometheus metrics of a worker.
+
+Names are those of vLLM with another prefix, so that its dashboards can be used.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -7,12 +10,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from bots.events import Done
 from server.http.errors import error_code
 
+# Buckets from the fastest echo to the longest request that the default limits allow.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
 class Metrics:
-    """The numbers of one worker, in a registry of its own."""
+    """The metrics of one worker, in a registry of their own: tests run several in one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -41,21 +45,21 @@ class Metrics:
         self._memory = Gauge(
             "chatzoo_memory_bytes", "Memory that the model holds", ["kind"], registry=self.registry
         )
-        self._held: Callable[[], Mapping[str, int]] = dict
+        self._read_memory: Callable[[], Mapping[str, int]] = dict
         self.success = counter("chatzoo_request_success", "Answers", ("finished_reason",))
         self.errors = counter("chatzoo_request_errors", "Failures", ("code",))
 
-    def watch_memory(self, held: Callable[[], Mapping[str, int]]) -> None:
-        """Ask for the bytes of each kind when the metrics are read."""
-        self._held = held
+    def watch_memory(self, read: Callable[[], Mapping[str, int]]) -> None:
+        """Read the bytes of each kind with `read()` whenever the metrics are rendered."""
+        self._read_memory = read
 
     def watch(self, running: Callable[[], float], waiting: Callable[[], float]) -> None:
-        """Read the two gauges from their owner when they are asked for."""
+        """Read the two gauges with these functions whenever the metrics are rendered."""
         self._running.set_function(running)
         self._waiting.set_function(waiting)
 
     def count(self, outcome: Done | BaseException | None, seconds: float) -> None:
-        """Count how a request ended, `seconds` after it arrived."""
+        """Count a request that ended with `outcome`, `seconds` after it arrived."""
         self.e2e.observe(seconds)
         if isinstance(outcome, Done):
             self.success.labels(outcome.finish_reason).inc()
@@ -66,7 +70,7 @@ class Metrics:
             self.errors.labels(error_code(outcome)).inc()
 
     def render(self) -> bytes:
-        """The text that Prometheus reads."""
-        for kind, size in self._held().items():
+        """The metrics in Prometheus' text format."""
+        for kind, size in self._read_memory().items():
             self._memory.labels(kind).set(size)
         return generate_latest(self.registry)

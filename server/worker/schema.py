@@ -1,6 +1,6 @@
-"""The bodies of the native wire. The OpenAPI document, and so the page's types, come from here.
+"""Bodies of the native protocol. The OpenAPI document and the page's types are made from them.
 
-Unknown fields are refused: a misspelt name must not silently do nothing.
+Requests with unknown fields are refused: a misspelt setting must not silently have no effect.
 """
 
 from dataclasses import asdict
@@ -21,13 +21,13 @@ def _encodable(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_encodable)]
-"""Text that can be encoded: JSON lets lone surrogates through, tokenizers do not."""
+"""Text that can be encoded as UTF-8: JSON allows lone surrogates, tokenizers do not."""
 
 State = Literal["loading", "ready", "draining", "failed"]
 
 
 class Strict(BaseModel):
-    """A request body: nothing beyond its fields."""
+    """A request body that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,12 +39,12 @@ class ChatMessage(Strict):
     content: Text
 
     def to_message(self) -> Message:
-        """The bot's form of it."""
+        """The message as bots take it."""
         return Message(self.role, self.content)
 
 
 class PromptRequest(Strict):
-    """A conversation for the model."""
+    """A conversation whose prompt is to be built."""
 
     messages: list[ChatMessage] = Field(min_length=1)
     params: dict[str, Any] = Field(
@@ -55,7 +55,7 @@ class PromptRequest(Strict):
     )
 
     def all_messages(self) -> list[Message]:
-        """The messages, the system text in front."""
+        """The messages, with the system text in front."""
         messages = [message.to_message() for message in self.messages]
         if self.system is None:
             return messages
@@ -78,7 +78,7 @@ class UsageBody(BaseModel):
 
     @classmethod
     def of(cls, usage: Usage) -> "UsageBody":
-        """The wire form of a bot's usage."""
+        """The body of a bot's token counts."""
         return cls(**asdict(usage))
 
 
@@ -92,14 +92,14 @@ class TimingsBody(BaseModel):
 
 
 class QueuedEvent(BaseModel):
-    """`event: queued`. The request waits; position 1 is next."""
+    """`event: queued`. The request waits; position 1 runs next."""
 
     id: str
     position: int
 
 
 class StartEvent(BaseModel):
-    """`event: start`. The model begins with the prompt."""
+    """`event: start`. The model starts to process the prompt."""
 
     id: str
     model: str
@@ -116,9 +116,9 @@ class DeltaEvent(BaseModel):
 
 
 class ReplaceEvent(BaseModel):
-    """`event: replace`. The whole answer so far, because sent text has changed.
+    """`event: replace`. The whole answer so far, because text that was sent has changed.
 
-    `reasoning`, where it is there, is the whole reasoning, which has changed as well.
+    `reasoning` is the whole reasoning, if that has changed as well.
     """
 
     text: str
@@ -134,7 +134,7 @@ class DoneEvent(BaseModel):
 
 
 class StreamEvents(BaseModel):
-    """The data of each event of a stream, by the event's name. One of `done`, `error` is last."""
+    """Data of the events of a stream, by event name. The last event is `done` or `error`."""
 
     queued: QueuedEvent
     start: StartEvent
@@ -145,7 +145,7 @@ class StreamEvents(BaseModel):
 
 
 class GenerateResponse(BaseModel):
-    """The joined stream."""
+    """A whole answer: what the events of a stream add up to."""
 
     id: str
     model: str
@@ -157,7 +157,7 @@ class GenerateResponse(BaseModel):
 
 
 class PromptResponse(BaseModel):
-    """Exactly what the model would be given."""
+    """The exact input of the model for a conversation."""
 
     prompt: str
     token_ids: list[int] | None
@@ -166,21 +166,21 @@ class PromptResponse(BaseModel):
 
 
 class CancelResponse(BaseModel):
-    """The request was told to stop."""
+    """The request is being stopped."""
 
     id: str
     cancelled: bool
 
 
 class ProgressBody(BaseModel):
-    """How far loading is; `fraction` is null where it cannot be known."""
+    """Progress of loading; `fraction` of the stage, from 0 to 1, is null where unknown."""
 
     stage: str
     fraction: float | None
 
 
 class QueueBody(BaseModel):
-    """Places taken and places there are."""
+    """Requests that run and wait, and how many may."""
 
     running: int
     waiting: int
@@ -189,7 +189,7 @@ class QueueBody(BaseModel):
 
 
 class Capabilities(BaseModel):
-    """What this bot can do beyond plain answers."""
+    """Optional features of this bot."""
 
     stream: bool = True
     beam: bool = False
@@ -200,7 +200,7 @@ class Capabilities(BaseModel):
 
 
 class LimitsBody(BaseModel):
-    """What a request may ask for at most."""
+    """The worker's limits for one request."""
 
     max_new_tokens: int
     max_messages: int
@@ -209,8 +209,8 @@ class LimitsBody(BaseModel):
 
 
 class MemoryBody(BaseModel):
-    """Bytes that the model holds: its weights, keys and values of requests, and the most that its
-    device ever held. Null where not known."""
+    """Memory of the model in bytes: weights, KV cache, and the peak use of its device. Null where
+    unknown."""
 
     weights: int | None = None
     cache: int | None = None
@@ -218,7 +218,7 @@ class MemoryBody(BaseModel):
 
 
 class InfoResponse(BaseModel):
-    """What runs here. Facts of the model are null until it is loaded, or where unknown."""
+    """Facts of a worker. Those of the model are null until it is loaded, and where unknown."""
 
     name: str
     family: str
@@ -244,19 +244,19 @@ class InfoResponse(BaseModel):
 
 
 class HealthResponse(BaseModel):
-    """The process lives."""
+    """The process runs."""
 
     status: Literal["ok"] = "ok"
 
 
 class ReadyResponse(BaseModel):
-    """The worker can answer."""
+    """The worker can answer requests."""
 
     state: State
 
 
 class NotReadyResponse(ErrorBody):
-    """The worker cannot answer yet, or no more."""
+    """The worker cannot answer requests: it loads or drains, or its model failed to load."""
 
     state: State
     progress: ProgressBody | None

@@ -1,12 +1,11 @@
-"""One worker: its bot, from loading to draining, and the checks every request passes.
+"""A worker: its bot, its state from loading to draining, and the limits on every request.
 
-Knows states and limits; routes know the shapes of bodies.
+Independent of HTTP bodies except those of `/info`; the routes translate bodies.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
@@ -18,6 +17,7 @@ from bots.hooks import BotInfo
 from bots.registry.registry import family_of
 from bots.settings import BotSettings
 from server.http.errors import ApiError
+from server.http.version import package_version
 from server.worker.config import WorkerConfig
 from server.worker.conversations import Conversations
 from server.worker.metrics import Metrics
@@ -35,19 +35,11 @@ from server.worker.schema import (
 log = structlog.get_logger("chatzoo.worker")
 
 OnProgress = Callable[[ProgressBody | None], None]
-"""Told how far loading is, and None when it has ended, well or not."""
-
-
-def package_version() -> str:
-    """The installed version of ChatZoo, or "unknown" when run from a bare checkout."""
-    try:
-        return version("chatzoo")
-    except PackageNotFoundError:
-        return "unknown"
+"""Called with the progress of loading, and with None once when it has ended or failed."""
 
 
 class Worker:
-    """A bot and everything around it that lives as long as the process."""
+    """A bot with its runner, metrics and conversations, for the life of the process."""
 
     def __init__(
         self,
@@ -65,10 +57,11 @@ class Worker:
         self.progress: ProgressBody | None = ProgressBody(stage="starting", fraction=None)
         self.error: str | None = None
         self.misconfigured: ConfigError | None = None
-        """Set when loading shows that the options cannot work: the process is to end."""
+        """Set if loading shows that the options cannot work. The process then exits, where after
+        any other failure to load it stays, so that the page can show why."""
         self._on_progress = on_progress
         self._loaded = False
-        self._facts = BotInfo()
+        self._bot_info = BotInfo()
         self.runner: Runner
 
     @property
@@ -81,31 +74,32 @@ class Worker:
 
     @property
     def state(self) -> State:
-        """What the worker can do now."""
+        """The state that `/info` and `/readyz` report."""
         if self.runner.draining:
             return "draining"
         return "failed" if self.error else "ready" if self._loaded else "loading"
 
     def start(self) -> None:
-        """Begin to load, in a thread; the event loop must run."""
+        """Start to load the model in a thread. Called on the event loop."""
         self.runner = Runner(
             max_queue=self.config.max_queue,
             timeout=self.config.request_timeout,
             metrics=self.metrics,
         )
-        # A daemon: a process told to stop while it loads must not wait for the loading.
+        # A daemon thread: a process that is stopped while it loads does not wait for the loading.
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def _load(self) -> None:
         try:
-            # Making it imports its library, which may take seconds; /healthz answers meanwhile.
+            # Here and not earlier: it imports a library, which takes seconds, and /healthz is to
+            # answer meanwhile.
             make = self._make_bot
             bot = self._bot = make if isinstance(make, ChatBot) else make()
             bot.load(self._note_progress)
-            self._facts = bot.info()
+            self._bot_info = bot.info()
             wanted = self.config.max_running or bot.max_running
             if wanted > bot.max_running:
-                log.warning("max-running is more than this model can", can=bot.max_running)
+                log.warning("max-running is above the limit of this model", limit=bot.max_running)
             self.runner.open(bot, min(wanted, bot.max_running))
             self._loaded = True
             log.info("ready", name=self.name)
@@ -115,7 +109,7 @@ class Worker:
         except BotError as error:
             self.error = error.message
             log.error("cannot load the model", name=self.name, reason=error.message)
-        except BaseException as error:  # a dead thread would say "loading" for ever
+        except BaseException as error:  # otherwise the state would stay "loading" for ever
             self.error = f"{type(error).__name__}: {error}"
             log.error("cannot load the model", name=self.name, exc_info=error)
         finally:
@@ -129,15 +123,15 @@ class Worker:
             self._on_progress(self.progress)
 
     async def close(self) -> None:
-        """Stop what runs and give back what the bot holds."""
+        """Stop all requests and release the bot's memory and processes."""
         self.runner.close()
         if self._bot is not None:
             await asyncio.to_thread(self._bot.close)
 
-    # -- every request ---------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------
 
     def check_ready(self) -> None:
-        """Raise 503 with the reason unless requests can be answered."""
+        """Raise ApiError 503 with the reason if requests cannot be answered."""
         if self.state == "ready":
             return
         code, message, wait = {
@@ -148,7 +142,11 @@ class Worker:
         raise ApiError(503, code, message, headers={"Retry-After": wait})
 
     def settings(self, params: Mapping[str, Any]) -> BotSettings:
-        """The settings of one request, within this worker's limits. Raises InvalidRequest."""
+        """The settings of one request within this worker's limits. Raises InvalidRequest.
+
+        A value over the limit is an error if the request sets it, and is lowered if it is only the
+        bot's default.
+        """
         limit = self.config.max_new_tokens
         settings = self.bot.Settings.parse(params)
         if settings.max_new_tokens <= limit:
@@ -160,9 +158,9 @@ class Worker:
         return settings.model_copy(update={"max_new_tokens": limit})
 
     async def prepare(self, messages: Sequence[Message], params: Mapping[str, Any]) -> Prepared:
-        """Check a conversation and build its inputs. Raises ApiError and InvalidRequest.
+        """Check a conversation and build its prompt. Raises ApiError and InvalidRequest.
 
-        Nothing of the queue is taken yet.
+        Takes no place in the queue. Runs in a thread: templates and tokenizers may take long.
         """
         self.check_ready()
         if len(messages) > self.config.max_messages:
@@ -175,14 +173,14 @@ class Worker:
     async def prepare_text(
         self, prompt: str | Sequence[int], params: Mapping[str, Any]
     ) -> Prepared:
-        """The same for a raw text, or token ids that are used exactly as given."""
+        """Like `prepare` for a raw text or token ids, which are used exactly as given."""
         self.check_ready()
         return await asyncio.to_thread(self.bot.prepare_text, prompt, self.settings(params))
 
-    # -- what it says about itself ---------------------------------------------------------------
+    # -- facts -----------------------------------------------------------------------------------
 
     def params_schema(self) -> dict[str, Any]:
-        """JSON schema of the settings, with this worker's limit on new tokens."""
+        """JSON schema of the bot's settings, with this worker's limit on new tokens."""
         schema = self.bot.Settings.model_json_schema()
         field, most = schema["properties"]["max_new_tokens"], self.config.max_new_tokens
         field["maximum"] = min(field.get("maximum", most), most)
@@ -191,20 +189,20 @@ class Worker:
 
     @property
     def context_length(self) -> int | None:
-        """Tokens of prompt and answer together; None where there is no limit or no model yet."""
-        return self._facts.context_length
+        """Limit on tokens of prompt and answer; None without a limit or before loading."""
+        return self._bot_info.context_length
 
     def supports(self, setting: str) -> bool:
-        """Whether this bot has a setting of that name."""
+        """Whether the bot has a setting of this name."""
         return self._bot is not None and setting in self._bot.Settings.model_fields
 
     def memory(self) -> dict[str, int]:
-        """Bytes that the model holds, by kind; nothing until it is loaded."""
+        """Bytes of memory by kind, as `ChatBot.memory` gives them; empty before loading."""
         return self._bot.memory() if self._loaded and self._bot is not None else {}
 
     def info(self) -> InfoResponse:
-        """The facts of `GET /info`."""
-        facts, config = self._facts, self.config
+        """The body of `GET /info`."""
+        facts, config = self._bot_info, self.config
         return InfoResponse(
             name=self.name,
             family=config.bot or config.type or family_of(config.pretrained_path),

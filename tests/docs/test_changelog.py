@@ -5,7 +5,7 @@ import re
 import tomllib
 from datetime import date
 
-from server.worker.worker import package_version
+from server.http.version import package_version
 from tests.docs.pages import ROOT, read
 
 PAGE = read("CHANGELOG.md")

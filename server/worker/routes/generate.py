@@ -1,15 +1,15 @@
-"""The native dialect: /generate, /prompt, /requests/{id}/cancel."""
+"""The native protocol: /generate, /prompt, /requests/{id}/cancel."""
 
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 
-from bots.events import Delta, Done, Event, Replace, Start
+from bots.events import Delta, Done, Replace, Start
 from server.http import sse
 from server.http.errors import ApiError, responses
-from server.worker.answer import EventStream, collect, last_words
-from server.worker.routes.deps import CallDep, WorkerDep, authorised
-from server.worker.runner import Queued, Silence, Ticket
+from server.worker.answer import collect
+from server.worker.event_stream import EventStream, final_error
+from server.worker.routes.deps import CallDep, WorkerDep, authorized
 from server.worker.schema import (
     CancelResponse,
     GenerateRequest,
@@ -20,16 +20,17 @@ from server.worker.schema import (
     TimingsBody,
     UsageBody,
 )
+from server.worker.ticket import Queued, Ticket, TicketEvent
 from server.worker.worker import Worker
 
-router = APIRouter(tags=["native"], dependencies=[authorised])
+router = APIRouter(tags=["native"], dependencies=[authorized])
 
 _STREAM = {
     "description": "The joined answer; a stream of events (see `StreamEvents`) by default.",
     "content": {sse.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/StreamEvents"}}},
 }
 EXTRA_SCHEMAS = [StreamEvents]
-"""Models that only a stream carries, for the OpenAPI document."""
+"""Models of events for the OpenAPI document; no endpoint has them as a body."""
 
 
 @router.post(
@@ -42,7 +43,7 @@ async def generate(
 ) -> Response | GenerateResponse:
     """Answer a conversation, streamed unless `stream` is false."""
     worker.check_ready()
-    worker.runner.check_room()
+    worker.runner.check_capacity()
     prepared = await worker.prepare(body.all_messages(), body.params)
     ticket = worker.runner.submit(prepared, call)
     if body.stream:
@@ -61,25 +62,29 @@ async def generate(
 
 
 def timings(ticket: Ticket, done: Done) -> TimingsBody:
-    """The times of a finished request."""
+    """The `timings` of a finished request."""
     return TimingsBody.model_validate(ticket.timings.summary(done.usage.completion_tokens))
 
 
 async def _frames(ticket: Ticket, worker: Worker) -> AsyncIterator[bytes]:
-    """The events of a request as SSE. Numbers the text events, from 1."""
+    """The events of a request as frames; those that carry text are numbered from 1."""
     number = 0
     try:
         async for event in ticket.events():
             if data := _frame(event, ticket, worker, number + 1):
                 number += isinstance(event, Delta | Replace)
                 yield data
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket), "error")
+    # The status 200 is sent already, so every failure becomes the last event.
+    except Exception as error:  # noqa: BLE001
+        yield sse.frame(final_error(error, ticket), "error")
 
 
-def _frame(
-    event: Event | Queued | Silence, ticket: Ticket, worker: Worker, number: int
-) -> bytes | None:
+def _frame(event: TicketEvent, ticket: Ticket, worker: Worker, number: int) -> bytes | None:
+    """The frame of an event, or None for one that the native protocol does not have.
+
+    Built from dicts, not from the models of `server.worker.schema`: this runs for every token, and
+    a model costs several times as much.
+    """
     match event:
         case Delta():
             named = {"text": event.text, "reasoning": event.reasoning}
@@ -110,14 +115,12 @@ def _frame(
             )
         case Queued():
             return sse.frame({"id": ticket.id, "position": event.position}, "queued")
-        case Silence():
-            return sse.PING
     return None
 
 
 @router.post("/prompt", responses=responses(400, 401, 413, 422, 500, 503))
 async def prompt(body: PromptRequest, worker: WorkerDep) -> PromptResponse:
-    """The exact text and token ids that the model would be given, with the count."""
+    """The exact prompt of the model for a conversation: text, token ids and their count."""
     prepared = await worker.prepare(body.all_messages(), body.params)
     return PromptResponse(
         prompt=prepared.inputs.prompt,

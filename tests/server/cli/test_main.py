@@ -3,7 +3,7 @@
 import pytest
 
 from server.cli.main import with_dashes
-from server.worker.worker import package_version
+from server.http.version import package_version
 from tests.server.cli.conftest import run
 
 

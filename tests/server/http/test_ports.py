@@ -1,4 +1,4 @@
-"""Sockets that listen, and what is told where none can."""
+"""Listening sockets, and the errors where there can be none."""
 
 import os
 import socket

@@ -5,7 +5,7 @@ import asyncio
 from server.worker.conversations import Conversations
 
 
-class PauseTimer:
+class Clock:
     """Time that a test moves."""
 
     now = 0.0
@@ -14,7 +14,7 @@ class PauseTimer:
         return self.now
 
 
-def test_a_missing_or_unknown_uid_begins_anew() -> None:
+def test_a_missing_or_unknown_uid_begins_a_new_conversation() -> None:
     kept = Conversations(2, 10)
     first, pairs = kept.open(None)
     assert pairs == []
@@ -30,15 +30,15 @@ def test_pairs_are_remembered_in_order() -> None:
     assert kept.open(uid) == (uid, [("q1", "a1"), ("q2", "a2")])
 
 
-def test_what_is_handed_out_is_a_copy() -> None:
+def test_open_returns_a_copy() -> None:
     kept = Conversations(2, 10)
     kept.put("u", [("q", "a")])
     kept.open("u")[1].clear()
     assert kept.open("u")[1] == [("q", "a")]
 
 
-def test_the_one_not_used_for_longest_goes_first() -> None:
-    kept = Conversations(2, 10, PauseTimer())
+def test_the_least_recently_used_one_is_dropped_first() -> None:
+    kept = Conversations(2, 10, Clock())
     for uid in ("a", "b", "a", "c"):
         kept.put(uid, [("q", "a")])
     assert len(kept) == 2
@@ -61,8 +61,8 @@ def test_turns_of_a_conversation_come_one_after_the_other() -> None:
     asyncio.run(main())
 
 
-def test_old_ones_are_forgotten() -> None:
-    clock = PauseTimer()
+def test_old_ones_are_dropped() -> None:
+    clock = Clock()
     kept = Conversations(5, 10, clock)
     kept.put("a", [("q", "a")])
     clock.now = 6

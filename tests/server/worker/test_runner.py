@@ -1,10 +1,9 @@
-"""The runner: places, order, stop, time limit, drain."""
+"""The runner: order, stop, time limit, pauses, drain."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from queue import SimpleQueue
 
 import pytest
@@ -16,70 +15,12 @@ from bots.settings import BotSettings
 from bots.streaming.pause import Pause, Resume
 from server.http.errors import ApiError
 from server.worker.metrics import Metrics
-from server.worker.runner import Call, Queued, Runner, Silence, Ticket, Timings
+from server.worker.runner import Runner
+from server.worker.ticket import Queued
+from tests.server.worker.conftest import GatedBot, all_of, run, runner_of, submit, until
 
 
-class GatedBot(ChatBot):
-    """Says one token each time the gate is opened, until told to stop; counts its steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Semaphore(0)
-        self.steps = 0
-
-    def load_model(self) -> None:
-        pass
-
-    def get_prompt(self, messages: Sequence[Message], settings: BotSettings) -> str:
-        return messages[-1].content
-
-    def generate(
-        self, inputs: Inputs, settings: BotSettings, stop: threading.Event
-    ) -> Iterator[Step]:
-        while not stop.is_set():
-            if self.gate.acquire(timeout=0.005):
-                self.steps += 1
-                if inputs.prompt == "break":
-                    raise RuntimeError("broken on purpose")
-                yield Step(text="x")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until the condition holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (the condition belongs to threads)
-            await asyncio.sleep(0.001)
-
-
-@asynccontextmanager
-async def runner_of(bot: ChatBot, limit: float = 60) -> AsyncIterator[Runner]:
-    """A runner with one place to run, two to wait and `limit` seconds a request."""
-    runner = Runner(max_queue=2, timeout=limit, metrics=Metrics())
-    runner.open(bot, 1)
-    try:
-        yield runner
-    finally:
-        runner.close()
-        await until(lambda: runner.running == 0)
-
-
-def submit(runner: Runner, name: str, prompt: str = "hi") -> Ticket:
-    prepared = GatedBot().prepare([Message("user", prompt)], BotSettings())
-    return runner.submit(prepared, Call(name))
-
-
-async def all_of(ticket: Ticket) -> list[object]:
-    return [event async for event in ticket.events()]
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await test()
-
-    asyncio.run(main())
-
-
-def test_waiting_requests_learn_their_place_and_run_in_order() -> None:
+def test_waiting_requests_get_their_position_and_run_in_order() -> None:
     async def test() -> None:
         bot = GatedBot()
         async with runner_of(bot) as runner:
@@ -122,7 +63,7 @@ def test_leaving_the_stream_stops_the_decoding_within_one_step() -> None:
     run(test)
 
 
-def test_an_error_comes_after_what_was_said_and_frees_the_place() -> None:
+def test_an_error_comes_after_the_events_before_it_and_frees_the_place() -> None:
     async def test() -> None:
         bot = GatedBot()
         async with runner_of(bot) as runner:
@@ -137,7 +78,7 @@ def test_an_error_comes_after_what_was_said_and_frees_the_place() -> None:
     run(test)
 
 
-def test_a_request_has_so_much_time() -> None:
+def test_a_request_has_a_time_limit() -> None:
     async def test() -> None:
         bot = GatedBot()
         async with runner_of(bot, limit=0.05) as runner:
@@ -148,16 +89,6 @@ def test_a_request_has_so_much_time() -> None:
                 assert late.value.status == 504
             await until(lambda: runner.running == 0)
             assert runner.waiting == 0
-
-    run(test)
-
-
-def test_silence_is_told() -> None:
-    async def test() -> None:
-        async with runner_of(GatedBot()) as runner:
-            events = submit(runner, "a").events(heartbeat=0.01)
-            assert isinstance(await anext(events), Start)
-            assert await anext(events) == Silence()
 
     run(test)
 
@@ -193,28 +124,7 @@ def test_draining_stops_what_takes_too_long() -> None:
     run(test)
 
 
-def test_deltas_that_arrive_together_are_one() -> None:
-    async def test() -> None:
-        bot = GatedBot()
-        async with runner_of(bot) as runner:
-            events = submit(runner, "a").events()
-            assert isinstance(await anext(events), Start)
-            bot.gate.release(5)
-            # The thread goes on while the loop is held up here, as it is by a slow reader.
-            deadline = threading.Event()
-            while bot.steps < 5:
-                deadline.wait(0.001)
-            text = ""
-            while len(text) < 5:
-                event = await anext(events)
-                assert isinstance(event, Delta)
-                text += event.text
-            assert text == "xxxxx"
-
-    run(test)
-
-
-def test_a_reader_of_a_waiting_request_that_is_given_up_ends() -> None:
+def test_the_reader_of_an_abandoned_waiting_request_ends() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:
             submit(runner, "a")
@@ -240,7 +150,7 @@ def test_an_id_stops_all_prompts_of_its_request() -> None:
     run(test)
 
 
-def test_cancelling_what_is_not_there_is_told() -> None:
+def test_cancelling_an_unknown_request_returns_false() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:
             assert not runner.cancel("nobody")
@@ -248,19 +158,8 @@ def test_cancelling_what_is_not_there_is_told() -> None:
     run(test)
 
 
-def test_the_rate_is_of_the_tokens_after_the_first() -> None:
-    timings = Timings(arrived=1, submitted=1.2, admitted=1.5, first_token=2, last_token=4, ended=5)
-    assert timings.summary(11) == {
-        "queue_ms": 300,
-        "ttft_ms": 1000,
-        "total_ms": 4000,
-        "tokens_per_second": 5.0,
-    }
-    assert Timings(arrived=1, submitted=1, ended=2).summary(0)["tokens_per_second"] is None
-
-
 class PausingBot(ChatBot):
-    """Says two tokens, with a pause before each that the test ends; notes the threads it ran in."""
+    """Yields two tokens, each after a pause that the test ends; records the threads it ran in."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -321,25 +220,3 @@ def test_closing_waits_for_requests_that_pause() -> None:
             assert (await reader)[-1].finish_reason == "cancelled"  # type: ignore[attr-defined]
 
     run(test)
-
-
-def test_beginning_first_token_and_end_wait_for_no_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.worker.runner.ROUND", 3600)
-
-    async def scene() -> None:
-        bot = GatedBot()
-        async with runner_of(bot) as runner, asyncio.timeout(10):
-            ticket = submit(runner, "a")
-            events = ticket.events()
-            assert isinstance(await anext(events), Start)
-            bot.gate.release()
-            assert await anext(events) == Delta("x")
-            for _ in range(2):
-                bot.gate.release()
-            await until(lambda: bot.steps == 3)
-            ticket.stop.set()
-            rest = [event async for event in events]
-            assert rest[0] == Delta("xx")
-            assert isinstance(rest[1], Done)
-
-    run(scene)

@@ -13,7 +13,7 @@ export interface paths {
     }
     /**
      * Healthz
-     * @description 200 while the process lives, also while the model loads.
+     * @description 200 while the process runs, also while the model loads.
      */
     get: operations['healthz_healthz_get']
     put?: never
@@ -33,7 +33,7 @@ export interface paths {
     }
     /**
      * Readyz
-     * @description 200 when it can answer; 503 while it loads or drains, and when the model failed to load.
+     * @description 200 if requests can be answered; 503 while loading or draining, or if loading failed.
      */
     get: operations['readyz_readyz_get']
     put?: never
@@ -93,7 +93,7 @@ export interface paths {
     }
     /**
      * Metrics
-     * @description Prometheus.
+     * @description Metrics in the text format of Prometheus.
      */
     get: operations['metrics_metrics_get']
     put?: never
@@ -135,7 +135,7 @@ export interface paths {
     put?: never
     /**
      * Prompt
-     * @description The exact text and token ids that the model would be given, with the count.
+     * @description The exact prompt of the model for a conversation: text, token ids and their count.
      */
     post: operations['prompt_prompt_post']
     delete?: never
@@ -235,7 +235,7 @@ export interface paths {
     put?: never
     /**
      * Completions
-     * @description Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt.
+     * @description Continue raw prompts, texts or token ids, used exactly as given. One choice per prompt.
      */
     post: operations['completions_v1_completions_post']
     delete?: never
@@ -366,7 +366,7 @@ export interface components {
     }
     /**
      * CancelResponse
-     * @description The request was told to stop.
+     * @description The request is being stopped.
      */
     CancelResponse: {
       /** Id */
@@ -376,7 +376,7 @@ export interface components {
     }
     /**
      * Capabilities
-     * @description What this bot can do beyond plain answers.
+     * @description Optional features of this bot.
      */
     Capabilities: {
       /**
@@ -702,7 +702,7 @@ export interface components {
     }
     /**
      * ErrorDetail
-     * @description What went wrong, for a person (`message`) and for a program (`code`).
+     * @description An error for people (`message`) and for programs (`code`).
      */
     ErrorDetail: {
       /** Message */
@@ -748,7 +748,7 @@ export interface components {
     }
     /**
      * GenerateResponse
-     * @description The joined stream.
+     * @description A whole answer: what the events of a stream add up to.
      */
     GenerateResponse: {
       /** Id */
@@ -774,7 +774,7 @@ export interface components {
     }
     /**
      * HealthResponse
-     * @description The process lives.
+     * @description The process runs.
      */
     HealthResponse: {
       /**
@@ -786,7 +786,7 @@ export interface components {
     }
     /**
      * InfoResponse
-     * @description What runs here. Facts of the model are null until it is loaded, or where unknown.
+     * @description Facts of a worker. Those of the model are null until it is loaded, and where unknown.
      */
     InfoResponse: {
       /** Name */
@@ -834,7 +834,7 @@ export interface components {
     }
     /**
      * LimitsBody
-     * @description What a request may ask for at most.
+     * @description The worker's limits for one request.
      */
     LimitsBody: {
       /** Max New Tokens */
@@ -848,8 +848,8 @@ export interface components {
     }
     /**
      * MemoryBody
-     * @description Bytes that the model holds: its weights, keys and values of requests, and the most that its
-     *     device ever held. Null where not known.
+     * @description Memory of the model in bytes: weights, KV cache, and the peak use of its device. Null where
+     *     unknown.
      */
     MemoryBody: {
       /** Weights */
@@ -915,7 +915,7 @@ export interface components {
     }
     /**
      * NotReadyResponse
-     * @description The worker cannot answer yet, or no more.
+     * @description The worker cannot answer requests: it loads or drains, or its model failed to load.
      */
     NotReadyResponse: {
       error: components['schemas']['ErrorDetail']
@@ -977,7 +977,7 @@ export interface components {
     }
     /**
      * ProgressBody
-     * @description How far loading is; `fraction` is null where it cannot be known.
+     * @description Progress of loading; `fraction` of the stage, from 0 to 1, is null where unknown.
      */
     ProgressBody: {
       /** Stage */
@@ -987,7 +987,7 @@ export interface components {
     }
     /**
      * PromptRequest
-     * @description A conversation for the model.
+     * @description A conversation whose prompt is to be built.
      */
     PromptRequest: {
       /** Messages */
@@ -1007,7 +1007,7 @@ export interface components {
     }
     /**
      * PromptResponse
-     * @description Exactly what the model would be given.
+     * @description The exact input of the model for a conversation.
      */
     PromptResponse: {
       /** Prompt */
@@ -1021,7 +1021,7 @@ export interface components {
     }
     /**
      * QueueBody
-     * @description Places taken and places there are.
+     * @description Requests that run and wait, and how many may.
      */
     QueueBody: {
       /** Running */
@@ -1035,7 +1035,7 @@ export interface components {
     }
     /**
      * ReadyResponse
-     * @description The worker can answer.
+     * @description The worker can answer requests.
      */
     ReadyResponse: {
       /**
@@ -1191,7 +1191,7 @@ export interface components {
     }
     /**
      * QueuedEvent
-     * @description `event: queued`. The request waits; position 1 is next.
+     * @description `event: queued`. The request waits; position 1 runs next.
      */
     QueuedEvent: {
       /** Id */
@@ -1201,9 +1201,9 @@ export interface components {
     }
     /**
      * ReplaceEvent
-     * @description `event: replace`. The whole answer so far, because sent text has changed.
+     * @description `event: replace`. The whole answer so far, because text that was sent has changed.
      *
-     *     `reasoning`, where it is there, is the whole reasoning, which has changed as well.
+     *     `reasoning` is the whole reasoning, if that has changed as well.
      */
     ReplaceEvent: {
       /** Text */
@@ -1216,7 +1216,7 @@ export interface components {
     }
     /**
      * StartEvent
-     * @description `event: start`. The model begins with the prompt.
+     * @description `event: start`. The model starts to process the prompt.
      */
     StartEvent: {
       /** Id */
@@ -1232,7 +1232,7 @@ export interface components {
     }
     /**
      * StreamEvents
-     * @description The data of each event of a stream, by the event's name. One of `done`, `error` is last.
+     * @description Data of the events of a stream, by event name. The last event is `done` or `error`.
      */
     StreamEvents: {
       queued: components['schemas']['QueuedEvent']

@@ -1,1 +1,1 @@
-"""The dialects of 2023."""
+"""Protocols of 2023, for clients of ChatZoo, ChatGLM, EduChat and MOSS."""

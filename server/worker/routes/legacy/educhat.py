@@ -1,4 +1,4 @@
-"""EduChat's own two endpoints: that of its README, and that of its demo.
+"""EduChat's two endpoints of 2023: the one of its README and the one of its demo.
 
 Source: the README and the demo server of icalk-nlp/EduChat.
 """
@@ -8,19 +8,12 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from server.worker.routes.deps import CallDep, WorkerDep, authorised
-from server.worker.routes.legacy.chatzoo import (
-    STATUSES,
-    Asked,
-    MossQuery,
-    PairAnswer,
-    Turns,
-    ask_pairs,
-    now,
-)
+from server.worker.routes.deps import CallDep, WorkerDep, authorized
+from server.worker.routes.legacy.schema import MossQuery, PairAnswer, Turns
+from server.worker.routes.legacy.shared import STATUSES, Context, answer_pairs, timestamp
 from server.worker.worker import Worker
 
-router = APIRouter(tags=["compat"], dependencies=[authorised])
+router = APIRouter(tags=["compat"], dependencies=[authorized])
 
 _MODES = ("teacher-guide", "emotionEase", "retrievalQA")
 
@@ -37,7 +30,7 @@ class EduChatQuery(BaseModel):
     top_p: float | None = None
 
     def params(self, worker: Worker) -> dict[str, Any]:
-        """The settings that it asks for; the mode only where the model has modes."""
+        """The settings in the request; the mode only if the model has modes."""
         mode = self.functionUsed if self.functionUsed in _MODES else "openQA"
         named = {
             "mode": mode if worker.supports("mode") else None,
@@ -63,7 +56,7 @@ async def educhat(
 ) -> PairAnswer:
     """EduChat's README: one question; the conversation is remembered under `uid`."""
     async with worker.conversations.turn(body.uid) as (uid, pairs):
-        return await ask_pairs(Asked(request, worker, call), body, pairs, uid)
+        return await answer_pairs(Context(request, worker, call), body, pairs, uid)
 
 
 @router.post("/chat", responses=STATUSES)
@@ -73,5 +66,5 @@ async def chat(
     """EduChat's demo: a conversation in one of its modes."""
     messages = [turn.to_message() for turn in body.messages]
     prepared = await worker.prepare(messages, body.params(worker))
-    answer = await Asked(request, worker, call).answer(prepared)
-    return EduChatAnswer(response=answer.text, inner_thought=answer.reasoning, time=now())
+    answer = await Context(request, worker, call).answer(prepared)
+    return EduChatAnswer(response=answer.text, inner_thought=answer.reasoning, time=timestamp())

@@ -1,1 +1,1 @@
-"""OpenAI's dialect."""
+"""The endpoints of OpenAI's API that a worker has."""

@@ -1,4 +1,4 @@
-"""OpenAI's dialect: /v1/chat/completions."""
+"""OpenAI's chat completions: /v1/chat/completions."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request, Response
 from bots.errors import InvalidRequest
 from bots.events import TokenLogprob
 from server.http import sse
-from server.worker.answer import EventStream, collect, last_words
-from server.worker.routes.deps import CallDep, WorkerDep, authorised
+from server.worker.answer import collect
+from server.worker.event_stream import EventStream, final_error
+from server.worker.routes.deps import CallDep, WorkerDep, authorized
 from server.worker.routes.openai.schema import (
     AssistantMessage,
     ChatChoice,
@@ -23,17 +24,32 @@ from server.worker.routes.openai.schema import (
 from server.worker.routes.openai.shared import (
     STATUSES,
     STREAM,
-    allowed,
-    answers_of,
     check_model,
-    finish,
-    scored,
-    usage_of,
+    check_supported,
+    finish_reason,
+    logprob_settings,
+    stream_answers,
+    sum_usage,
 )
-from server.worker.runner import Ticket
+from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
-router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
+router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorized])
+
+
+def _settings(body: ChatCompletionRequest, worker: Worker) -> dict[str, Any]:
+    """The settings of a request by the names that bots use. Raises InvalidRequest."""
+    settings = body.sampling()
+    limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
+    if limit is not None:
+        settings["max_new_tokens"] = limit
+    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
+        raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
+    if body.logprobs:
+        settings |= logprob_settings(body.top_logprobs or 0, worker)
+    elif body.top_logprobs is not None:
+        raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
+    return settings
 
 
 @router.post(
@@ -45,19 +61,10 @@ async def chat_completions(
     """Answer a conversation."""
     check_model(body.model, worker)
     worker.check_ready()
-    worker.runner.check_room()
-    params = body.sampling()
-    limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
-    if limit is not None:
-        params["max_new_tokens"] = limit
-    if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
-        raise InvalidRequest("top_logprobs: from 0 to 20.", param="top_logprobs")
-    if body.logprobs:
-        params |= scored(body.top_logprobs or 0, worker)
-    elif body.top_logprobs is not None:
-        raise InvalidRequest("top_logprobs: set logprobs to true as well.", param="top_logprobs")
+    worker.runner.check_capacity()
+    params = check_supported(_settings(body, worker), worker)
     messages = [turn.to_message() for turn in body.messages]
-    prepared = await worker.prepare(messages, allowed(params, worker))
+    prepared = await worker.prepare(messages, params)
     ticket = worker.runner.submit(prepared, call)
     if body.stream:
         return EventStream(_chat_frames(ticket, worker, body), ticket)
@@ -67,18 +74,20 @@ async def chat_completions(
     choice = ChatChoice(
         message=message,
         logprobs=_chat_logprobs(answer.logprobs) if body.logprobs else None,
-        finish_reason=finish(answer.done.finish_reason),
+        finish_reason=finish_reason(answer.done.finish_reason),
     )
     return ChatCompletion(
         id=ticket.id,
         created=int(time.time()),
         model=worker.name,
         choices=[choice],
-        usage=usage_of(answer.usage),
+        usage=sum_usage(answer.usage),
     )
 
 
 def _chat_logprobs(logprobs: list[TokenLogprob]) -> ChatLogprobs:
+    """Log-probabilities in the format of chat completions."""
+
     def top(text: str, logprob: float) -> dict[str, Any]:
         return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
@@ -96,6 +105,7 @@ def _chat_logprobs(logprobs: list[TokenLogprob]) -> ChatLogprobs:
 async def _chat_frames(
     ticket: Ticket, worker: Worker, body: ChatCompletionRequest
 ) -> AsyncIterator[bytes]:
+    """The chunks of a streamed chat completion: role, text, finish reason, usage, `[DONE]`."""
     head = {
         "id": ticket.id,
         "object": "chat.completion.chunk",
@@ -109,21 +119,19 @@ async def _chat_frames(
 
     try:
         yield chunk({"role": "assistant", "content": ""})
-        async for answer, piece in answers_of(ticket, worker):
-            if answer is None:
-                yield sse.PING
-                continue
+        async for answer, piece in stream_answers(ticket, worker):
             delta = {"content": piece, "reasoning_content": answer.reasoning}
             delta = {name: text for name, text in delta.items() if text}
-            news = body.logprobs and answer.logprobs
-            if delta or news:
-                logprobs = _chat_logprobs(answer.logprobs).model_dump() if news else None
+            scored = body.logprobs and answer.logprobs
+            if delta or scored:
+                logprobs = _chat_logprobs(answer.logprobs).model_dump() if scored else None
                 yield chunk(delta, logprobs=logprobs)
             if answer.done:
-                yield chunk({}, finish(answer.done.finish_reason))
+                yield chunk({}, finish_reason(answer.done.finish_reason))
                 if body.include_usage:
-                    usage = usage_of(answer.usage).model_dump()
+                    usage = sum_usage(answer.usage).model_dump()
                     yield sse.frame({**head, "choices": [], "usage": usage})
                 yield sse.DONE
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket))
+    # The status 200 is sent already, so every failure becomes the last event, without [DONE].
+    except Exception as error:  # noqa: BLE001
+        yield sse.frame(final_error(error, ticket))

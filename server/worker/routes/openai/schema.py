@@ -1,7 +1,7 @@
-"""The bodies of OpenAI's chat and text completions, as far as a worker speaks them.
+"""Bodies of OpenAI's chat and text completions, as far as a worker supports them.
 
-Format: https://platform.openai.com/docs/api-reference; the sampling fields beyond it are vLLM's.
-Unknown fields are ignored, as clients expect there.
+Format: https://platform.openai.com/docs/api-reference. The sampling fields beyond it are vLLM's.
+Unknown fields are ignored, as OpenAI's clients expect.
 """
 
 from typing import Any, Literal
@@ -54,7 +54,7 @@ class _Request(BaseModel):
     ignore_eos: bool | None = None
 
     def sampling(self) -> dict[str, Any]:
-        """The settings that were given, by the bots' names."""
+        """The sampling settings in the request, by the names that bots use."""
         given = {name: value for name in _SAMPLING if (value := getattr(self, name)) is not None}
         if self.stop:
             given["stop"] = [self.stop] if isinstance(self.stop, str) else self.stop

@@ -1,45 +1,27 @@
-"""OpenAI's dialect: the model list, and what chat and text completions share."""
+"""Parts that OpenAI's chat and text completions have in common."""
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
-
-from fastapi import APIRouter
 
 from bots.errors import Unsupported
 from bots.events import FinishReason, Usage
 from server.http import sse
 from server.http.errors import ApiError, responses
 from server.worker.answer import Answer
-from server.worker.routes.deps import WorkerDep, authorised
-from server.worker.routes.openai.schema import ModelList, ModelObject, OpenAIUsage
-from server.worker.runner import Silence, Ticket
+from server.worker.routes.openai.schema import OpenAIUsage
+from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
-router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
-
-_STARTED = int(time.time())
-_HELD_BACK = 32
-"""Characters a rewriting model's stream stays behind: its text can be changed only while unsent."""
 STREAM = {"content": {sse.MEDIA_TYPE: {}}, "description": "The answer, or a stream of chunks"}
 STATUSES = responses(400, 401, 404, 413, 422, 429, 500, 502, 503, 504)
 
-
-@router.get("/models", responses=responses(401))
-async def models(worker: WorkerDep) -> ModelList:
-    """The model of this worker, as a list."""
-    return ModelList(data=[ModelObject(id=worker.name, created=_STARTED)])
-
-
-@router.get("/models/{model_id:path}", responses=responses(401, 404))
-async def model(model_id: str, worker: WorkerDep) -> ModelObject:
-    """The model of this worker."""
-    check_model(model_id or "/", worker)
-    return ModelObject(id=worker.name, created=_STARTED)
+_HELD_BACK = 32
+"""Characters that the stream of a rewriting model stays behind its text, which can change only
+while it is unsent. What models rewrite at the end of a text (quotes, dashes, a tag) is shorter."""
 
 
 def check_model(model_id: str | None, worker: Worker) -> None:
-    """Raise 404 for another model than this worker's. None and "" mean this one."""
+    """Raise ApiError 404 unless `model_id` names this worker's model, or is None or empty."""
     if model_id and model_id not in (worker.name, worker.config.pretrained_path):
         raise ApiError(
             404,
@@ -49,29 +31,33 @@ def check_model(model_id: str | None, worker: Worker) -> None:
         )
 
 
-def allowed(params: dict[str, Any], worker: Worker) -> dict[str, Any]:
-    """Refuse, by name, a setting that this bot does not have: it must not silently do nothing."""
+def check_supported(params: dict[str, Any], worker: Worker) -> dict[str, Any]:
+    """Return the settings if the bot has them all. Raises Unsupported with the name of another.
+
+    Clients rely on a setting that they sent, so one that would be ignored is an error.
+    """
     for name in params:
         if not worker.supports(name):
             raise Unsupported(f"{name}: this model has no such setting.", param=name)
     return params
 
 
-def scored(count: int, worker: Worker) -> dict[str, Any]:
-    """The settings that give log-probabilities: those of tokens that are decoded one at a time.
+def logprob_settings(count: int, worker: Worker) -> dict[str, Any]:
+    """The settings for log-probabilities of `count` candidates per token.
 
-    A model may answer by beams unless told otherwise, which nobody can in this dialect.
+    Beam search gives none, and OpenAI's requests have no field for the number of beams, so it is
+    set to 1 where the model's default may be higher.
     """
     return {"logprobs": count} | ({"num_beams": 1} if worker.supports("num_beams") else {})
 
 
-def finish(reason: FinishReason) -> str:
-    """OpenAI has no word for a cancelled answer; it is one that stopped."""
+def finish_reason(reason: FinishReason) -> str:
+    """OpenAI's word for a finish reason. It has none for `cancelled`, which becomes `stop`."""
     return "stop" if reason == "cancelled" else reason
 
 
-def usage_of(*usages: Usage) -> OpenAIUsage:
-    """Counts of one request, or the sum of several prompts'."""
+def sum_usage(*usages: Usage) -> OpenAIUsage:
+    """Token counts of one request: the sum over its prompts."""
     prompt = sum(usage.prompt_tokens or 0 for usage in usages)
     completion = sum(usage.completion_tokens for usage in usages)
     return OpenAIUsage(
@@ -85,9 +71,8 @@ def usage_of(*usages: Usage) -> OpenAIUsage:
 class AppendOnly:
     """Turns a text that may be rewritten into pieces that are only ever appended.
 
-    OpenAI's stream has no word for "replace". A model that rewrites its text does so near the
-    end, so the pieces stay `held_back` characters behind; should it still change what was sent,
-    the stream fails rather than lie.
+    OpenAI's stream has no event that replaces text. Models that rewrite do so near the end of the
+    text, so the pieces stay `held_back` characters behind it.
     """
 
     def __init__(self, held_back: int) -> None:
@@ -95,10 +80,14 @@ class AppendOnly:
         self._sent = ""
 
     def advance(self, text: str, *, final: bool) -> str:
-        """What is to be sent now that the whole answer so far is `text`. Raises ApiError."""
+        """The piece to send when the whole answer so far is `text`; all the rest if `final`.
+
+        Raises ApiError if the text no longer begins with what was sent: a stream that fails is
+        better than an answer that the model did not give.
+        """
         if not text.startswith(self._sent):
             if not final and self._sent.startswith(text):
-                return ""
+                return ""  # it may grow back to what was sent
             raise ApiError(
                 500, "answer_rewritten", "The model changed text that had already been sent."
             )
@@ -108,22 +97,18 @@ class AppendOnly:
         return piece
 
 
-async def answers_of(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer | None, str]]:
-    """The answer so far and the text to append, each time there is news; (None, "") on silence.
+async def stream_answers(ticket: Ticket, worker: Worker) -> AsyncIterator[tuple[Answer, str]]:
+    """The answer so far and the piece of text to append, at each event of the ticket.
 
-    The token ids and log-probabilities of the answer are those since the last time. Beams change
-    their minds at any time, so their answer comes in one piece at its end.
+    Reasoning, token ids and log-probabilities of the answer are those since the previous yield.
+    Beam search may replace the whole text at any step, so its answer is yielded at its end only.
     """
     answer = Answer()
     text = AppendOnly(_HELD_BACK if worker.bot.rewrites else 0)
     beams = getattr(ticket.prepared.settings, "num_beams", 1) > 1
     async for event in ticket.events():
-        if isinstance(event, Silence):
-            yield None, ""
-            continue
         answer.apply(event)
         if beams and answer.done is None:
-            yield None, ""
             continue
         yield answer, text.advance(answer.text, final=answer.done is not None)
         answer.reasoning, answer.token_ids, answer.logprobs = "", [], []

@@ -1,8 +1,9 @@
-"""OpenAI's dialect: /v1/completions, raw prompts with echo and log-probabilities."""
+"""OpenAI's text completions: /v1/completions, raw prompts with echo and log-probabilities."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,8 +11,9 @@ from bots.chatbot import Prepared
 from bots.errors import InvalidRequest
 from bots.events import TokenLogprob, TopLogprob, Usage
 from server.http import sse
-from server.worker.answer import Answer, EventStream, collect, last_words
-from server.worker.routes.deps import CallDep, WorkerDep, authorised
+from server.worker.answer import Answer, collect
+from server.worker.event_stream import EventStream, final_error
+from server.worker.routes.deps import CallDep, WorkerDep, authorized
 from server.worker.routes.openai.schema import (
     CompletionRequest,
     TextChoice,
@@ -21,21 +23,21 @@ from server.worker.routes.openai.schema import (
 from server.worker.routes.openai.shared import (
     STATUSES,
     STREAM,
-    allowed,
-    answers_of,
     check_model,
-    finish,
-    scored,
-    usage_of,
+    check_supported,
+    finish_reason,
+    logprob_settings,
+    stream_answers,
+    sum_usage,
 )
-from server.worker.runner import Ticket
+from server.worker.ticket import Ticket
 from server.worker.worker import Worker
 
-router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorised])
+router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorized])
 
 
 def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
-    """The prompts of a request: texts, or lists of token ids. Raises InvalidRequest."""
+    """The prompts of a request, as texts or as lists of token ids. Raises InvalidRequest."""
     prompt = body.prompt
     if isinstance(prompt, str):
         return [prompt]
@@ -46,30 +48,35 @@ def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
     return prompt
 
 
+def _settings(body: CompletionRequest, worker: Worker) -> dict[str, Any]:
+    """The settings of a request by the names that bots use; 16 new tokens by default, as OpenAI."""
+    limit = 16 if body.max_tokens is None else body.max_tokens
+    settings = body.sampling() | {"max_new_tokens": limit}
+    if body.logprobs is not None:
+        settings |= logprob_settings(body.logprobs, worker)
+        if body.echo:
+            settings["prompt_logprobs"] = body.logprobs
+    return settings
+
+
 @router.post("/completions", response_model=TextCompletion, responses={200: STREAM, **STATUSES})
 async def completions(
     body: CompletionRequest, request: Request, worker: WorkerDep, call: CallDep
 ) -> Response | TextCompletion:
-    """Continue raw prompts: texts or token ids, used exactly as given; one choice a prompt."""
+    """Continue raw prompts, texts or token ids, used exactly as given. One choice per prompt."""
     check_model(body.model, worker)
     worker.check_ready()
     prompts = _prompts(body)
-    places = worker.runner.max_running + worker.runner.max_queue
+    places = worker.runner.capacity
     if len(prompts) > places:
         raise InvalidRequest(
             f"prompt: this worker has places for {places} prompts at once.", param="prompt"
         )
-    worker.runner.check_room(len(prompts))
-    params = body.sampling() | {
-        "max_new_tokens": 16 if body.max_tokens is None else body.max_tokens
-    }
-    if body.logprobs is not None:
-        params |= scored(body.logprobs, worker)
-        if body.echo:
-            params["prompt_logprobs"] = body.logprobs
-    allowed(params, worker)
+    worker.runner.check_capacity(len(prompts))
+    params = check_supported(_settings(body, worker), worker)
+    # Prepare all before the first is submitted: a request runs with all its prompts or not at all.
     prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
-    worker.runner.check_room(len(prompts))
+    worker.runner.check_capacity(len(prompts))
     calls = [replace(call, id=f"{call.id}-{n}") if n else call for n in range(len(prepared))]
     tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, calls, strict=True)]
     if body.stream:
@@ -83,15 +90,18 @@ async def completions(
             _text_choice(index, ticket.prepared, answer, body)
             for index, (ticket, answer) in enumerate(zip(tickets, answers, strict=True))
         ],
-        usage=usage_of(*(answer.usage for answer in answers)),
+        usage=sum_usage(*(answer.usage for answer in answers)),
     )
 
 
 def _text_choice(
     index: int, prepared: Prepared, answer: Answer, body: CompletionRequest, *, sent: int = -1
 ) -> TextChoice:
-    """A choice, whole or the next chunk of it; `sent` characters were scored in chunks before it,
-    and -1 says that there was none."""
+    """A whole choice, or the next chunk of it.
+
+    `sent` is the number of characters scored in earlier chunks; -1 means that this is the first
+    chunk, which carries the echoed prompt.
+    """
     first = sent < 0
     echoed = prepared.inputs.prompt if body.echo and first else ""
     tokens = [*answer.prompt_logprobs, *answer.logprobs]
@@ -100,14 +110,14 @@ def _text_choice(
         index=index,
         text=echoed + answer.text,
         logprobs=_text_logprobs(tokens, max(sent, 0)) if body.logprobs is not None else None,
-        finish_reason=finish(answer.done.finish_reason) if answer.done else None,
+        finish_reason=finish_reason(answer.done.finish_reason) if answer.done else None,
         token_ids=list(answer.token_ids) if ids else None,
         prompt_token_ids=prepared.inputs.token_ids if ids and first else None,
     )
 
 
 def _text_logprobs(tokens: list[TokenLogprob], at: int) -> TextLogprobs:
-    """The lists of OpenAI's format; `at` characters were scored before."""
+    """Log-probabilities as parallel lists; `at` is the offset of the first token in the text."""
     offsets = []
     for item in tokens:
         offsets.append(at)
@@ -121,8 +131,10 @@ def _text_logprobs(tokens: list[TokenLogprob], at: int) -> TextLogprobs:
 
 
 def _by_text(top: Sequence[TopLogprob]) -> dict[str, float]:
-    """The candidates by text, best first. Two may have the same, half a character say: the best
-    one stays."""
+    """Log-probability by text, best first.
+
+    Two tokens may have the same text, such as two halves of characters; the better one stays.
+    """
     found: dict[str, float] = {}
     for one in top:
         found.setdefault(one.text, one.logprob)
@@ -132,7 +144,7 @@ def _by_text(top: Sequence[TopLogprob]) -> dict[str, float]:
 async def _text_frames(
     tickets: list[Ticket], worker: Worker, body: CompletionRequest
 ) -> AsyncIterator[bytes]:
-    """The choices one after the other; each is decoded meanwhile, whatever its turn."""
+    """The chunks of all choices, one choice after the other. All are decoded at the same time."""
     head = {"id": tickets[0].id, "object": "text_completion", "created": int(time.time())}
     head["model"] = worker.name
     usages: list[Usage] = []
@@ -140,10 +152,7 @@ async def _text_frames(
     try:
         for index, ticket in enumerate(tickets):
             sent = -1
-            async for answer, piece in answers_of(ticket, worker):
-                if answer is None:
-                    yield sse.PING
-                    continue
+            async for answer, piece in stream_answers(ticket, worker):
                 part = replace(answer, text=piece)
                 choice = _text_choice(index, ticket.prepared, part, body, sent=sent)
                 if choice.text or answer.done or answer.token_ids or answer.prompt_logprobs:
@@ -153,7 +162,8 @@ async def _text_frames(
                 if answer.done:
                     usages.append(answer.usage)
         if body.include_usage:
-            yield sse.frame({**head, "choices": [], "usage": usage_of(*usages).model_dump()})
+            yield sse.frame({**head, "choices": [], "usage": sum_usage(*usages).model_dump()})
         yield sse.DONE
-    except Exception as error:  # noqa: BLE001 (the stream has begun: every failure is an event)
-        yield sse.frame(last_words(error, ticket))
+    # The status 200 is sent already, so every failure becomes the last event, without [DONE].
+    except Exception as error:  # noqa: BLE001
+        yield sse.frame(final_error(error, ticket))

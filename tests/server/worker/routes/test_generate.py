@@ -1,4 +1,4 @@
-"""The native dialect."""
+"""The native protocol."""
 
 import json
 import threading
@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from bots.backends.echo import EchoBot
 from bots.chatbot import ChatBot
 from bots.events import Message, Step
 from bots.hooks import Inputs
 from bots.settings import BotSettings, control
+from server.worker.ticket import Call
 from tests.server.conftest import MakeClient
 
 
@@ -182,7 +184,7 @@ def test_cancelling_an_unknown_request_is_404(client: TestClient) -> None:
     assert reply.json()["error"]["code"] == "request_not_found"
 
 
-def test_limits_are_the_worker_s(make_client: MakeClient) -> None:
+def test_requests_have_the_limits_of_the_worker(make_client: MakeClient) -> None:
     client = make_client(max_messages=2, max_body_bytes=1024, max_new_tokens=3)
     many = {"messages": [{"role": "user", "content": "x"}] * 3}
     assert client.post("/generate", json=many).json()["error"]["param"] == "messages"
@@ -195,7 +197,7 @@ def test_limits_are_the_worker_s(make_client: MakeClient) -> None:
     assert (field["maximum"], field["default"]) == (3, 3)
 
 
-def test_a_bot_without_a_longest_answer_has_the_worker_s(make_client: MakeClient) -> None:
+def test_a_bot_without_a_limit_on_tokens_has_the_worker_s(make_client: MakeClient) -> None:
     class Unbounded(Rethinking):
         class Settings(BotSettings):
             max_new_tokens: int = control(64, "number", "Max new tokens", "", ge=1)
@@ -219,18 +221,29 @@ def test_a_body_without_announced_length_is_bounded_too(make_client: MakeClient)
 
 def test_the_queue_is_full_before_anything_is_streamed(make_client: MakeClient) -> None:
     client = make_client(max_queue=0, max_running=1)
+    bot = EchoBot()
+    endless = bot.prepare([Message("user", "a b c")], bot.Settings.parse({"rate": 0.01}))
+    assert client.portal is not None
     runner = client.app.state.worker.runner  # type: ignore[attr-defined]
-    runner.max_running = 0  # as if all places were taken
+    client.portal.call(lambda: runner.submit(endless, Call("other")))
     reply = client.post("/generate", json=ask("x"))
     assert reply.status_code == 429
     assert reply.json()["error"]["code"] == "queue_full"
     assert reply.headers["retry-after"] == "1"
 
 
-def test_an_answer_that_takes_too_long_is_told(make_client: MakeClient) -> None:
+def test_an_answer_that_takes_too_long_ends_with_504(make_client: MakeClient) -> None:
     client = make_client(request_timeout=0.1)
     body = ask("a b c d e f", params={"rate": 1})
     assert events_of(client.post("/generate", json=body).text)[-1][1]["error"]["code"] == (
         "request_timeout"
     )
     assert client.post("/generate", json=body | {"stream": False}).status_code == 504
+
+
+def test_a_form_of_another_site_cannot_start_a_generation(client: TestClient) -> None:
+    body = '{"messages":[{"role":"user","content":"x"}]}'
+    assert (
+        client.post("/generate", content=body, headers={"Content-Type": "text/plain"}).status_code
+        == 422
+    )

@@ -1,4 +1,4 @@
-"""What a worker says about itself, at every stage of its life."""
+"""What a worker reports about itself while it loads, answers and drains, and after a failure."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support import eventually
 
 
 class SlowToLoad(EchoBot):
-    """Loads when the test lets it; half way there from the start."""
+    """Reports half of its weights as loaded, and finishes to load when the test sets `go_on`."""
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def slow() -> Iterator[SlowToLoad]:
 ASK = {"messages": [{"role": "user", "content": "x"}], "stream": False}
 
 
-def test_while_loading_it_lives_tells_its_progress_and_answers_503(
+def test_while_loading_it_reports_progress_and_answers_503(
     make_client: MakeClient, slow: SlowToLoad
 ) -> None:
     client = make_client(slow, wait=False)
@@ -63,7 +63,7 @@ def test_while_loading_it_lives_tells_its_progress_and_answers_503(
     ("error", "words"),
     [(LoadError("no weights there"), "no weights there"), (KeyError("odd"), "KeyError: 'odd'")],
 )
-def test_a_model_that_cannot_be_loaded_is_told_and_the_process_lives(
+def test_a_failure_to_load_is_reported_and_the_process_stays(
     make_client: MakeClient, error: Exception, words: str
 ) -> None:
     bot = SlowToLoad(error)
@@ -155,13 +155,13 @@ def test_every_answer_has_an_id_and_an_unknown_place_the_common_error(client: Te
 
 
 class Heavy(EchoBot):
-    """Says what it holds."""
+    """Reports memory."""
 
     def memory(self) -> dict[str, int]:
         return {"weights": 3, "peak": 5}
 
 
-def test_what_the_model_holds_is_told(make_client: MakeClient, client: TestClient) -> None:
+def test_memory_of_the_model_is_reported(make_client: MakeClient, client: TestClient) -> None:
     assert client.get("/info").json()["memory"] == {"weights": None, "cache": None, "peak": None}
     heavy = make_client(Heavy())
     assert heavy.get("/info").json()["memory"] == {"weights": 3, "cache": None, "peak": 5}
