@@ -130,7 +130,7 @@ class _End:
 
 
 class _Observer(LogitsProcessor):  # type: ignore[misc]
-    """Reports the best hypothesis of each step and lets others use the model; changes nothing."""
+    """Reports the best hypothesis of each step and releases the model; changes no score."""
 
     def __init__(self, report: Any, start: int, model_lock: FairLock) -> None:
         self._report, self._start, self._model_lock = report, start, model_lock

@@ -16,9 +16,9 @@ class DecodeState:
     """Tokens of one request: `ids` [prompt + max_new_tokens], of which the first `length` are set.
 
     Invariants: `length` starts at `prompt_length` and grows by one with each `take` that does not
-    end the answer; `ids` never grows, so an answer ends when it is full. `greedy` tells the caller
-    that the most probable token is all that is needed, so that it may compute it for many requests
-    at once. `finite` replaces NaN and infinite logits before sampling.
+    end the answer; `ids` never grows, so an answer ends when it is full.
+    With `greedy` the most probable token is all that is needed, and the caller may compute it for
+    many requests at once. `finite` replaces NaN and infinite logits before sampling.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Models whose position encoding depends on the length of what one pass sees.
+"""Models whose position encoding depends on the length of a forward pass.
 
 Their prompt must go through the model in one piece, and a longer request must not change the
 frequencies of the next one.

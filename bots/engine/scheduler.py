@@ -49,9 +49,9 @@ class Scheduler(Decoder):
     - The scheduler's thread alone changes sequences, caches and the lists of them. Other threads
       put sequences into the inbox, set events, and read counts.
     - A sequence is in the inbox, in `_waiting` or in `_running` until its outbox has got its last
-      item. So no reader waits for ever, whatever fails.
+      item. No reader waits for ever, whatever fails.
     - `_running` is in the order of admission. Its sequences have a cache; waiting ones have none.
-    - A step holds `model_lock`; whoever else holds it has the model alone.
+    - A step holds `model_lock`; a beam search that holds it uses the model alone.
 
     The reader of an answer goes on in the scheduler's thread: `outbox.put` resumes its generator
     there, between two steps. Waking a thread of its own per token and request takes longer than

@@ -42,7 +42,7 @@ class RunningSequence:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody needs the rest of the answer."""
+        """Whether the rest of the answer is not needed: stopped, or no longer read."""
         return self.stop.is_set() or self.abandoned.is_set()
 
     @property

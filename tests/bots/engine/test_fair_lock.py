@@ -23,7 +23,7 @@ def test_threads_in_a_loop_do_not_starve_others() -> None:
         with lock:
             before = rounds
             for _ in range(100):
-                assert rounds == before  # nobody else is in
+                assert rounds == before  # no other thread holds it
             lock.hand_over()
     ended.set()
     for thread in threads:

@@ -27,7 +27,7 @@ def test_half_for_the_oldest_and_the_rest_for_the_shortest(
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=8), st.integers(1, 256))
-def test_nothing_is_wasted_and_nobody_gets_too_much(left: list[int], budget: int) -> None:
+def test_the_budget_is_used_up_and_no_prompt_gets_too_much(left: list[int], budget: int) -> None:
     shares = share_prefill(left, budget)
     assert sum(size for _, size in shares) == min(sum(left), budget)
     assert len({index for index, _ in shares}) == len(shares)

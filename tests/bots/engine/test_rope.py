@@ -13,7 +13,7 @@ from bots.engine.rope import single_prefill_reason
 
 @pytest.fixture(scope="module")
 def growing() -> Any:
-    """A model trained for 16 positions whose frequencies follow the length beyond."""
+    """A model trained for 16 positions whose frequencies depend on the length beyond."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=64,

@@ -106,7 +106,7 @@ def test_draws_follow_the_probabilities() -> None:
 
 
 @pytest.mark.parametrize("top_p", [0.9, 1])
-def test_logits_that_are_no_numbers_are_told(top_p: float) -> None:
+def test_logits_that_are_not_finite_raise(top_p: float) -> None:
     settings = SamplingSettings(temperature=1, top_p=top_p)
     with pytest.raises(ValueError, match="finite"):
         Sampler(settings, 0, torch.device("cpu")).choose(IDS, LOGITS * torch.nan)

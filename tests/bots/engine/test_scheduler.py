@@ -37,7 +37,7 @@ POLICY = SchedulerPolicy(prefill_chunk=16, prefill_chunk_beside_decode=5)
 
 
 class WatchedRunner(RaggedBatchRunner):
-    """A runner whose passes a test observes or lets fail, by `hook`."""
+    """A runner with hooks before and after each pass; the first may raise."""
 
     hook: Callable[[Any], None] | None = None
     after: Callable[[], None] | None = None
@@ -283,6 +283,40 @@ def test_an_engine_that_is_closed_says_so() -> None:
     engine.close()
     with pytest.raises(RuntimeError, match="closed"):
         list(asked(engine, prompt_of(5), chosen(), never()))
+
+
+def test_a_request_that_comes_while_the_engine_closes_fails(
+    engine: Scheduler, runner: WatchedRunner
+) -> None:
+    computing, go_on = threading.Event(), threading.Event()
+
+    def blocks(_: Any) -> None:
+        computing.set()
+        go_on.wait()
+
+    runner.hook = blocks
+    running = asked(engine, prompt_of(5), chosen(), never())
+    reader = threading.Thread(target=lambda: list(running))
+    reader.start()
+    computing.wait()
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    eventually(lambda: engine.active == 2, "the request to close in the inbox")
+    late: list[BaseException] = []
+
+    def ask_late() -> None:
+        try:
+            list(asked(engine, prompt_of(5), chosen(), never()))
+        except RuntimeError as error:
+            late.append(error)
+
+    asking = threading.Thread(target=ask_late)
+    asking.start()
+    eventually(lambda: engine.active == 3, "the late request in the inbox")
+    go_on.set()
+    for thread in (reader, closing, asking):
+        thread.join()
+    assert [str(error) for error in late] == ["The engine is closed."]
 
 
 @pytest.mark.parametrize("name", ["lookup", "insert", "shrink"])

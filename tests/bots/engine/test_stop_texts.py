@@ -8,7 +8,7 @@ from bots.engine.stop_texts import StopTexts
 
 
 @pytest.mark.parametrize(
-    ("said", "texts", "met"),
+    ("answer", "texts", "met"),
     [
         ("one fox", ("fox",), True),
         ("one fo", ("fox",), False),
@@ -20,7 +20,7 @@ from bots.engine.stop_texts import StopTexts
     ],
 )
 def test_whether_the_newest_token_completes_one(
-    tiny_tokenizer: Any, said: str, texts: tuple[str, ...], met: bool
+    tiny_tokenizer: Any, answer: str, texts: tuple[str, ...], met: bool
 ) -> None:
-    ids = tiny_tokenizer.encode(said, add_special_tokens=False)
+    ids = tiny_tokenizer.encode(answer, add_special_tokens=False)
     assert StopTexts(tiny_tokenizer, texts, skip_special_tokens=True)(ids) is met

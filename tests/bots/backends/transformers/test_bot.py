@@ -134,12 +134,12 @@ def test_memory_counts_weights_and_what_is_kept_of_requests(bot: AutoBot) -> Non
     assert held["weights"] < held["peak"]
 
 
-def test_loading_tells_its_progress(tiny_folder: Path) -> None:
-    told: list[tuple[str, float | None]] = []
+def test_loading_reports_its_progress(tiny_folder: Path) -> None:
+    reported: list[tuple[str, float | None]] = []
     bot = AutoBot(BotConfig(str(tiny_folder)))
-    bot.load(lambda stage, fraction: told.append((stage, fraction)))
-    assert [stage for stage, fraction in told if fraction is None] == ["tokenizer", "weights"]
-    assert ("loading weights", 1.0) in told
+    bot.load(lambda stage, fraction: reported.append((stage, fraction)))
+    assert [stage for stage, fraction in reported if fraction is None] == ["tokenizer", "weights"]
+    assert ("loading weights", 1.0) in reported
 
 
 def test_two_requests_at_once_do_not_disturb_each_other(bot: AutoBot) -> None:
