@@ -13,7 +13,7 @@ def test_families(capsys: pytest.CaptureFixture[str]) -> None:
     found = {row["name"]: row for row in json.loads(capsys.readouterr().out)["families"]}
     assert found["echo"]["class"] == "bots.backends.echo:EchoBot"
     assert "builtin:smollm2" in found["auto"]["ids"]
-    assert found["godel"]["about"] == "GODEL: T5, grounded in an instruction and in knowledge."
+    assert found["godel"]["about"] == "GODEL: T5, grounded in an instruction and knowledge."
     assert all(row["about"] for row in found.values() if row["class"].startswith("bots."))
     console = plain()
     listing.show_families(as_json=False, console=console)
