@@ -18,7 +18,7 @@ function woff2Only(): Plugin {
 export default defineConfig({
   base: './',
   resolve: {
-    alias: { entities: fileURLToPath(new URL('src/markdown/entities.ts', import.meta.url)) },
+    alias: { entities: fileURLToPath(new URL('src/lib/markdown/entities.ts', import.meta.url)) },
   },
   plugins: [woff2Only(), vue()],
   // Neither the page nor its libraries write components with options.

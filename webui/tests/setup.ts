@@ -1,4 +1,4 @@
 /** The page waits for its language before it shows anything; so do the tests. */
-import { loadLanguage } from '../src/composables/useI18n'
+import { loadLanguage } from '../src/locales/useI18n'
 
 await Promise.all([loadLanguage('en'), loadLanguage('zh-CN')])

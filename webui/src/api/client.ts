@@ -2,7 +2,7 @@
  * Calls of a worker and of the hub, by fetch. Knows paths, headers and errors; knows no state.
  */
 import { ApiError, BadStream, Unreachable, isAbort, toErrorBody } from './errors'
-import { toHubWorkers, toInfo, toParams } from './shape'
+import { toHubWorkers, toInfo, toParams } from './validation'
 import type { GenerateBody, HubWorker, ParamsSchema, StreamEvent, WorkerInfo } from './wire'
 
 /** Where to call: a worker's normalised address and its key, if it wants one. */

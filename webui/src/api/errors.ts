@@ -4,7 +4,7 @@
  * ├─ ConnectionLost   the answer broke off on the way
  * └─ BadStream        the stream ended without `done` or `error`, or was not what it should be
  */
-import { allLegible, legible } from '../text/legible'
+import { escapeInvisibleDeep, escapeInvisible } from '../lib/text/invisible'
 import type { ErrorBody } from './wire'
 
 export class ApiError extends Error {
@@ -50,8 +50,8 @@ export function isAbort(error: unknown): boolean {
 
 export function toErrorBody(body: unknown): ErrorBody {
   if (typeof body === 'object' && body !== null && 'message' in body) {
-    const { message, ...rest } = allLegible(body)
+    const { message, ...rest } = escapeInvisibleDeep(body)
     return { ...rest, message: String(message) }
   }
-  return { message: legible(typeof body === 'string' ? body : JSON.stringify(body)) }
+  return { message: escapeInvisible(typeof body === 'string' ? body : JSON.stringify(body)) }
 }

@@ -5,7 +5,7 @@
  * remainder and the decoder its half characters, so chunks may be cut at any byte.
  */
 import { createParser } from 'eventsource-parser'
-import { allLegible } from '../text/legible'
+import { escapeInvisibleDeep } from '../lib/text/invisible'
 import { BadStream, ConnectionLost, isAbort, toErrorBody } from './errors'
 import type { StreamEvent } from './wire'
 
@@ -80,7 +80,7 @@ function toEvent(type: string, text: string): StreamEvent {
   }
   // The answer's own words stay as they are; everything else stands among ours.
   const spoken = type === 'delta' || type === 'replace'
-  return { type, data: spoken ? toSpoken(data) : allLegible(data) } as StreamEvent
+  return { type, data: spoken ? toSpoken(data) : escapeInvisibleDeep(data) } as StreamEvent
 }
 
 function toSpoken(data: object): object {

@@ -1,0 +1,93 @@
+/**
+ * A comparison as an address:
+ * `?worker=URL&pane={"settings":{…},"system":"…"}&worker=URL&prompt=…&layout=rows`.
+ *
+ * A `pane` is of the `worker` before it, as JSON or as that in base64url. Never holds a key. Pure.
+ */
+import { BadUrl, normalizeUrl } from '../../api/url'
+import { MAX_PANES } from '../arena/arenaStore'
+import type { Layout, Pane } from '../arena/arenaStore'
+import { BadFile, Field } from '../../conversation/import/document'
+
+type LinkPane = Pick<Pane, 'workerUrl' | 'settings' | 'system'>
+
+export interface Comparison {
+  panes: LinkPane[]
+  prompt: string
+  layout: Layout
+}
+
+/** Servers and proxies refuse much longer ones. */
+export const MAX_LINK = 8_000
+
+/** null: it would be too long. */
+export function linkOf(page: string, { panes, prompt, layout }: Comparison): string | null {
+  const parts = panes.flatMap(({ workerUrl, settings, system }) => {
+    const about = {
+      ...(Object.keys(settings).length ? { settings } : {}),
+      ...(system.trim() ? { system } : {}),
+    }
+    const worker = `worker=${encodeURIComponent(workerUrl)}`
+    return Object.keys(about).length ? [worker, `pane=${shorter(JSON.stringify(about))}`] : [worker]
+  })
+  if (prompt) parts.push(`prompt=${encodeURIComponent(prompt)}`)
+  if (layout === 'rows') parts.push('layout=rows')
+  const link = `${page}?${parts.join('&')}`
+  return link.length > MAX_LINK ? null : link
+}
+
+/** Reads the address; what is no worker's address, or no pane, is left out. */
+export function readLink(search: string, host: string): Comparison {
+  const query = new URLSearchParams(search)
+  const panes: LinkPane[] = []
+  let last: LinkPane | null = null
+  for (const [name, value] of query) {
+    if (name === 'worker') {
+      last = workerOf(value, host)
+      if (last && panes.length < MAX_PANES) panes.push(last)
+    } else if (name === 'pane' && last) Object.assign(last, aboutOf(value))
+  }
+  const layout = query.get('layout') === 'rows' ? 'rows' : 'columns'
+  return { panes, prompt: query.get('prompt') ?? '', layout }
+}
+
+function workerOf(text: string, host: string): LinkPane | null {
+  try {
+    return { workerUrl: normalizeUrl(text, host), settings: {}, system: '' }
+  } catch (error) {
+    if (error instanceof BadUrl) return null
+    throw error
+  }
+}
+
+function aboutOf(text: string): Partial<LinkPane> {
+  try {
+    const about = new Field(JSON.parse(text.startsWith('{') ? text : decoded(text)), '')
+    return {
+      settings: about.at('settings').maybe((field) => field.settings()) ?? {},
+      system: about.at('system').maybe((field) => field.text()) ?? '',
+    }
+  } catch (error) {
+    const unusable = [BadFile, SyntaxError, DOMException, TypeError]
+    if (unusable.some((kind) => error instanceof kind)) return {}
+    throw error
+  }
+}
+
+/** Chinese is half as long in base64url, plain English is longer. */
+function shorter(json: string): string {
+  const [plain, packed] = [encodeURIComponent(json), encoded(json)]
+  return plain.length <= packed.length ? plain : packed
+}
+
+function encoded(text: string): string {
+  const bytes = new TextEncoder().encode(text)
+  const base64 = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+  return base64.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+}
+
+function decoded(text: string): string {
+  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
+  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0))
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+}

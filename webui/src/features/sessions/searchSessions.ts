@@ -1,0 +1,31 @@
+/** Looks through the texts of all sessions. */
+import { listSessions, loadStored } from './sessionDatabase'
+import type { Session } from './sessionDatabase'
+import { atRest, versionsOf } from '../../conversation/reduce'
+
+const SEARCHED_AT_ONCE = 20
+
+/** The sessions that have all the words in their prompts and answers, some at a time. */
+export async function* searchSessions(words: string[]): AsyncGenerator<string[]> {
+  const ids = (await listSessions()).map(({ id }) => id)
+  for (let at = 0; at < ids.length; at += SEARCHED_AT_ONCE) {
+    const some = await loadStored(ids.slice(at, at + SEARCHED_AT_ONCE))
+    yield some
+      .filter((session) => {
+        const text = textOf(session)
+        return words.every((word) => text.includes(word))
+      })
+      .map(({ id }) => id)
+  }
+}
+
+/** Everything that a search looks at, in lower case. */
+function textOf(session: Session): string {
+  const { title, name, paneNames, panes } = session
+  const turns = panes.flatMap((pane) => atRest(pane, 0).turns)
+  const said = turns.flatMap((turn) => [
+    turn.prompt,
+    ...versionsOf(turn).flatMap(({ text, reasoning }) => [text, reasoning]),
+  ])
+  return [title, name ?? '', ...paneNames, ...said].join('\n').toLowerCase()
+}

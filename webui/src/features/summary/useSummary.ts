@@ -1,0 +1,94 @@
+/** The newest turn of all panes in figures. Changes when an answer begins or ends, not with tokens. */
+import { computed } from 'vue'
+import { useArena } from '../arena/arenaStore'
+import type { Pane } from '../arena/arenaStore'
+import { askedAt } from '../turns/answerMarksStore'
+import { isBusy, metricsOf } from '../../conversation/reduce'
+import type { Answer, AnswerStatus, Metrics } from '../../conversation/reduce'
+
+/** What is compared, and which is better; the number of tokens is neither good nor bad. */
+const BETTER = {
+  ttftMs: Math.min,
+  tokensPerSecond: Math.max,
+  totalMs: Math.min,
+} as const
+export type Compared = keyof typeof BETTER
+
+export interface SummaryRow {
+  pane: Pane
+  status: AnswerStatus
+  /** Null until the answer has ended. */
+  metrics: Metrics | null
+  best: Set<Compared>
+}
+
+interface Entry {
+  pane: Pane
+  status: AnswerStatus
+  answer: Answer | null
+}
+
+export function useSummary() {
+  const arena = useArena()
+
+  const entries = computed<Entry[]>((old) => {
+    const now = newest()
+    const isSame =
+      old?.length === now.length &&
+      now.every(({ pane, status, answer }, index) => {
+        const before = old[index]!
+        return before.pane === pane && before.status === status && before.answer === answer
+      })
+    return isSame ? old : now
+  })
+
+  function newest(): Entry[] {
+    const lasts = arena.panes.flatMap((pane) => {
+      const turn = arena.state(pane.id).turns.at(-1)
+      return turn ? [{ pane, turn, at: askedAt(turn) }] : []
+    })
+    const at = Math.max(...lasts.map((last) => last.at))
+    const prompt = lasts.find((last) => last.at === at)?.turn.prompt
+    return lasts
+      .filter(({ turn }) => turn.prompt === prompt)
+      .map(({ pane, turn: { answer } }) => ({
+        pane,
+        status: answer.status,
+        answer: isBusy(answer) ? null : answer,
+      }))
+  }
+
+  const rows = computed<SummaryRow[]>(() =>
+    withBest(
+      entries.value.map(({ pane, status, answer }) => ({
+        pane,
+        status,
+        metrics: answer && metricsOf(answer),
+      })),
+    ),
+  )
+  const most = computed(() => {
+    const of = (key: Compared) => Math.max(0, ...rows.value.map((row) => row.metrics?.[key] ?? 0))
+    return { ttftMs: of('ttftMs'), tokensPerSecond: of('tokensPerSecond'), totalMs: of('totalMs') }
+  })
+
+  return { rows, most }
+}
+
+/** Once all have ended, and only among answers that are complete. */
+export function withBest(rows: Omit<SummaryRow, 'best'>[]): SummaryRow[] {
+  const complete = rows.every(({ metrics }) => metrics)
+    ? rows.filter(({ status }) => status === 'done')
+    : []
+  const bests = (Object.keys(BETTER) as Compared[]).map((key) => {
+    const values = complete.map(({ metrics }) => metrics![key]).filter((value) => value !== null)
+    const isContest = new Set(values).size > 1
+    return [key, isContest ? BETTER[key](...values) : null] as const
+  })
+  return rows.map((row) => {
+    const won = bests.filter(
+      ([key, value]) => value !== null && complete.includes(row) && row.metrics![key] === value,
+    )
+    return { ...row, best: new Set(won.map(([key]) => key)) }
+  })
+}

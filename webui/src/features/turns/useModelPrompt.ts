@@ -1,0 +1,49 @@
+/** What the model was given for an answer: the worker is asked with the very same messages. */
+import { onBeforeUnmount, ref, shallowRef } from 'vue'
+import { ApiError } from '../../api/errors'
+import { getPrompt } from '../../api/prompt'
+import { isAbort } from '../../api/errors'
+import type { PromptInfo } from '../../api/wire'
+import { useArena } from '../arena/arenaStore'
+import type { Pane } from '../arena/arenaStore'
+import { askedWith } from '../../conversation/reduce'
+import type { Failure } from '../../conversation/reduce'
+import { useWorkers } from '../workers/workersStore'
+import { toFailure } from '../chat/useChatStream'
+import { useI18n } from '../../locales/useI18n'
+
+const PATIENCE_MS = 30_000
+
+export function useModelPrompt(pane: Pane, turnId: string) {
+  const arena = useArena()
+  const workers = useWorkers()
+  const { t } = useI18n()
+  const turns = arena.stateNow(pane.id).turns
+  const index = turns.findIndex(({ id }) => id === turnId)
+  const answer = turns[index]!.answer
+  const info = shallowRef<PromptInfo | null>(null)
+  const failure = ref<Failure | null>(null)
+  const controller = new AbortController()
+  onBeforeUnmount(() => controller.abort())
+
+  async function ask(): Promise<void> {
+    failure.value = null
+    try {
+      if (!workers.find(pane.workerUrl)) {
+        throw new ApiError({ message: t('error.noWorker'), code: 'no_worker' })
+      }
+      const { params, system } = answer
+      const body = { messages: askedWith(turns, index, answer), params }
+      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(PATIENCE_MS)])
+      const target = workers.target(pane.workerUrl)
+      info.value = await getPrompt(target, system ? { ...body, system } : body, signal)
+    } catch (error) {
+      if (isAbort(error)) return
+      failure.value = toFailure(error)
+      if (!(error instanceof ApiError)) throw error
+    }
+  }
+  void ask()
+
+  return { answer, info, failure, ask }
+}

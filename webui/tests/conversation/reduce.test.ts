@@ -1,0 +1,311 @@
+import { describe, expect, it } from 'vitest'
+import type { StreamEvent } from '../../src/api/wire'
+import {
+  askedWith,
+  atRest,
+  copied,
+  emptyConversation,
+  isBusy,
+  lastAnswer,
+  metricsOf,
+  reduce,
+  toMessages,
+  versionsOf,
+} from '../../src/conversation/reduce'
+import type { ConversationEvent, Conversation } from '../../src/conversation/reduce'
+
+const asked = { params: { rate: 5 }, system: null, at: 1000 }
+const send = (prompt: string): ConversationEvent => ({
+  type: 'send',
+  turnId: prompt,
+  prompt,
+  ...asked,
+})
+const resend: ConversationEvent = { type: 'resend', ...asked }
+const at = (time: number, event: StreamEvent): ConversationEvent => ({ ...event, at: time })
+const start = at(1010, {
+  type: 'start',
+  data: { id: 'req_1', model: 'm', prompt_tokens: 4, queue_ms: 0, dropped_turns: 2 },
+})
+const delta = (text: string, time = 1100) => at(time, { type: 'delta', data: { text } })
+const done = (finish_reason: 'stop' | 'length' | 'cancelled' = 'stop') =>
+  at(2000, {
+    type: 'done',
+    data: {
+      finish_reason,
+      usage: { prompt_tokens: 4, completion_tokens: 7, cached_tokens: 0 },
+      timings: { queue_ms: 1, ttft_ms: 40, total_ms: 900, tokens_per_second: 8.5 },
+    },
+  })
+const fail = (code: string): ConversationEvent => ({
+  type: 'fail',
+  failure: { message: `${code}!`, code },
+  at: 3000,
+})
+
+const run = (...events: ConversationEvent[]) => events.reduce(reduce, emptyConversation)
+const last = (pane: Conversation) => lastAnswer(pane)!
+const texts = (pane: Conversation) => versionsOf(pane.turns.at(-1)!).map(({ text }) => text)
+const prompts = (pane: Conversation) => pane.turns.map(({ prompt }) => prompt)
+
+describe('reduce', () => {
+  it('goes from waiting through the queue to done', () => {
+    const queued = (position: number) =>
+      at(1005, { type: 'queued', data: { id: 'req_1', position } })
+    expect(last(run(send('q')))).toMatchObject({ status: 'waiting', text: '', params: { rate: 5 } })
+    expect(last(run(send('q'), queued(2)))).toMatchObject({ status: 'queued', position: 2 })
+    expect(last(run(send('q'), queued(2), queued(1)))).toMatchObject({ position: 1 })
+    expect(last(run(send('q'), queued(1), start))).toMatchObject({
+      status: 'streaming',
+      position: null,
+      model: 'm',
+      droppedTurns: 2,
+    })
+    expect(last(run(send('q'), start, delta('He'), delta('llo'), done()))).toMatchObject({
+      status: 'done',
+      text: 'Hello',
+      finishReason: 'stop',
+      firstAt: 1100,
+      endedAt: 2000,
+    })
+  })
+
+  it('keeps reasoning apart, and replaces what it is told to replace', () => {
+    const think = at(1050, { type: 'delta', data: { reasoning: 'hm' } })
+    const replace = at(1200, { type: 'replace', data: { text: 'new', reasoning: null } })
+    const answer = last(run(send('q'), start, think, delta('old'), replace, delta('er')))
+    expect(answer).toMatchObject({ text: 'newer', reasoning: 'hm', firstAt: 1050 })
+    const anew = at(1300, { type: 'replace', data: { text: 'b', reasoning: 'a' } })
+    expect(last(run(send('q'), start, think, replace, anew))).toMatchObject({
+      text: 'b',
+      reasoning: 'a',
+    })
+  })
+
+  it('does not change the state it is given', () => {
+    const before = run(send('q'), start, delta('a'))
+    const copy = structuredClone(before)
+    reduce(before, delta('b'))
+    reduce(before, done())
+    expect(before).toEqual(copy)
+  })
+
+  it('keeps the text when something fails', () => {
+    const error = at(1200, { type: 'error', data: { message: 'no', code: 'out_of_memory' } })
+    expect(last(run(send('q'), start, delta('half'), error))).toMatchObject({
+      status: 'error',
+      text: 'half',
+      error: { code: 'out_of_memory' },
+      endedAt: 1200,
+    })
+    expect(last(run(send('q'), start, delta('half'), fail('connection_lost')))).toMatchObject({
+      status: 'error',
+      text: 'half',
+    })
+  })
+
+  it('calls an answer that the worker cancelled stopped', () => {
+    expect(last(run(send('q'), start, delta('half'), done('cancelled'))).status).toBe('stopped')
+  })
+
+  it('hears nothing after the end', () => {
+    const stopped = run(send('q'), start, delta('half'), { type: 'stop', at: 1200 })
+    expect(last(stopped)).toMatchObject({ status: 'stopped', text: 'half' })
+    for (const late of [delta('x'), done(), fail('x'), start]) {
+      expect(reduce(stopped, late)).toBe(stopped)
+    }
+  })
+
+  it('keeps every attempt, and none that ended before its first word', () => {
+    const first = run(send('q'), start, delta('half'), fail('connection_lost'))
+    const again = reduce(first, resend)
+    expect(last(again)).toMatchObject({ status: 'waiting', text: '', error: null })
+    expect(again.turns[0]!.earlier).toEqual([last(first)])
+    const spoken = [start, delta('new'), done()].reduce(reduce, again)
+    expect(texts(spoken)).toEqual(['half', 'new'])
+    const failedAgain = [resend, fail('unreachable')].reduce(reduce, spoken)
+    expect(texts(failedAgain)).toEqual(['half', 'new'])
+    expect(last(failedAgain)).toMatchObject({
+      text: 'new',
+      status: 'error',
+      error: { code: 'unreachable' },
+      timings: { total_ms: 900 },
+    })
+    expect([resend, { type: 'stop', at: 5 } as ConversationEvent].reduce(reduce, spoken)).toEqual(
+      spoken,
+    )
+  })
+
+  it('steps through the attempts, and goes on from the one that is shown', () => {
+    const two = run(send('q'), start, delta('a'), done(), resend, start, delta('b'), done())
+    const step = (by: -1 | 1): ConversationEvent => ({ type: 'version', turnId: 'q', step: by })
+    const back = reduce(two, step(-1))
+    expect(last(back).text).toBe('a')
+    expect(texts(back)).toEqual(['a', 'b'])
+    expect(reduce(back, step(-1))).toBe(back)
+    expect(reduce(back, step(1))).toEqual(two)
+    expect(reduce(two, step(1))).toBe(two)
+    expect(toMessages(reduce(back, send('r')))[1]).toEqual({ role: 'assistant', content: 'a' })
+    const third = [resend, start, delta('c'), done()].reduce(reduce, back)
+    expect(texts(third)).toEqual(['a', 'b', 'c'])
+    const busy = reduce(third, resend)
+    expect(reduce(busy, step(-1))).toBe(busy)
+  })
+
+  it('steps in an earlier turn while a later one streams', () => {
+    const attempts = run(send('q'), start, delta('a'), done(), resend, start, delta('b'), done())
+    const open = [send('r'), start, delta('x')].reduce(reduce, attempts)
+    const back = reduce(open, { type: 'version', turnId: 'q', step: -1 })
+    expect(back.turns.map(({ answer }) => answer.text)).toEqual(['a', 'x'])
+  })
+
+  it('takes turns away and gives them back', () => {
+    const talk = run(send('one'), start, delta('1'), done(), send('two'), start, delta('2'), done())
+    const undone = reduce(talk, { type: 'undo' })
+    expect(prompts(undone)).toEqual(['one'])
+    const edit: ConversationEvent = {
+      type: 'edit',
+      turnId: 'one',
+      newId: 'n',
+      prompt: 'eins',
+      ...asked,
+    }
+    const edited = reduce(undone, edit)
+    expect(prompts(edited)).toEqual(['eins'])
+    expect(last(edited).status).toBe('waiting')
+    const cleared = reduce(edited, { type: 'clear' })
+    let back = cleared
+    for (const wanted of [['eins'], ['one'], ['one', 'two']]) {
+      back = reduce(back, { type: 'restore' })
+      expect(prompts(back)).toEqual(wanted)
+    }
+    expect(reduce(back, { type: 'restore' })).toBe(back)
+    expect(reduce(talk, { ...edit, turnId: 'none' })).toBe(talk)
+    expect(reduce(emptyConversation, { type: 'undo' })).toBe(emptyConversation)
+  })
+
+  it('takes over the turns of another pane', () => {
+    const theirs = run(send('one'), start, delta('1'), done())
+    const mine = run(send('mine'), start, delta('0'), done())
+    let count = 0
+    const adopted = reduce(mine, {
+      type: 'adopt',
+      turns: copied(theirs.turns, () => `n${count++}`),
+    })
+    expect(prompts(adopted)).toEqual(['one'])
+    expect(adopted.turns[0]!.id).toBe('n0')
+    expect(prompts(reduce(adopted, { type: 'restore' }))).toEqual(['mine'])
+  })
+
+  it('clears, and has nothing to do in an empty pane', () => {
+    expect(run(send('q'), { type: 'clear' }).turns).toEqual([])
+    expect(reduce(emptyConversation, delta('x'))).toBe(emptyConversation)
+    expect(reduce(emptyConversation, resend)).toBe(emptyConversation)
+  })
+
+  it('gives the same pane when a recording is replayed', () => {
+    const recording = [send('q'), start, delta('a'), delta('b'), done(), send('r'), fail('x')]
+    expect(run(...recording)).toEqual(run(...recording))
+  })
+})
+
+describe('toMessages', () => {
+  it('is the whole conversation with the open question at the end', () => {
+    const pane = run(send('one'), start, delta('1'), done(), send('two'))
+    expect(toMessages(pane)).toEqual([
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: '1' },
+      { role: 'user', content: 'two' },
+    ])
+  })
+
+  it('leaves a turn without an answer out, and keeps a broken one', () => {
+    const pane = run(
+      send('one'),
+      fail('x'),
+      send('two'),
+      start,
+      delta('half'),
+      fail('x'),
+      send('3'),
+    )
+    expect(toMessages(pane).map(({ content }) => content)).toEqual(['two', 'half', '3'])
+  })
+
+  it('leaves the old answer out when it is asked for again', () => {
+    const pane = run(send('one'), start, delta('1'), done(), resend)
+    expect(toMessages(pane)).toEqual([{ role: 'user', content: 'one' }])
+  })
+})
+
+describe('metricsOf', () => {
+  it("takes the worker's times", () => {
+    expect(metricsOf(last(run(send('q'), start, delta('a'), done('length'))))).toEqual({
+      queueMs: 1,
+      ttftMs: 40,
+      totalMs: 900,
+      tokensPerSecond: 8.5,
+      tokens: 7,
+      finish: 'length',
+      measuredBy: 'worker',
+    })
+  })
+
+  it("falls back on the page's own", () => {
+    const stopped = last(run(send('q'), start, delta('a'), { type: 'stop', at: 1500 }))
+    expect(metricsOf(stopped)).toMatchObject({
+      ttftMs: 100,
+      totalMs: 500,
+      tokens: null,
+      finish: 'cancelled',
+      measuredBy: 'page',
+    })
+  })
+})
+
+describe('atRest', () => {
+  it('ends what was still running, with its text, and leaves the rest alone', () => {
+    const running = run(send('q'), start, delta('half'))
+    expect(last(atRest(running, 9))).toMatchObject({
+      status: 'error',
+      text: 'half',
+      error: { code: 'interrupted' },
+    })
+    expect(isBusy(last(atRest(running, 9)))).toBe(false)
+    const ended = run(send('q'), start, done())
+    expect(atRest(ended, 9)).toEqual(ended)
+  })
+})
+
+describe('askedWith', () => {
+  const answered = (text: string) => [start, delta(text), done()]
+  const say = (content: string) => ({ role: 'assistant', content })
+  const ask = (content: string) => ({ role: 'user', content })
+
+  it('is the conversation before an answer, and its prompt', () => {
+    const { turns } = run(send('a'), ...answered('A'), send('b'), ...answered('B'))
+    expect(askedWith(turns, 0, turns[0]!.answer)).toEqual([ask('a')])
+    expect(askedWith(turns, 1, turns[1]!.answer)).toEqual([ask('a'), say('A'), ask('b')])
+  })
+
+  it('keeps the version that the answer went on from', () => {
+    const pane = run(
+      send('a'),
+      ...answered('A1'),
+      resend,
+      ...answered('A2'),
+      send('b'),
+      ...answered('B'),
+      { type: 'version', turnId: 'a', step: -1 },
+    )
+    expect(pane.turns[0]!.answer.text).toBe('A1')
+    expect(askedWith(pane.turns, 1, last(pane))).toEqual([ask('a'), say('A2'), ask('b')])
+    const old = { ...last(pane), after: undefined }
+    expect(askedWith(pane.turns, 1, old)).toEqual([ask('a'), say('A1'), ask('b')])
+  })
+
+  it('leaves out what had no answer', () => {
+    const { turns } = run(send('a'), fail('queue_full'), send('b'), ...answered('B'))
+    expect(askedWith(turns, 1, turns[1]!.answer)).toEqual([ask('b')])
+  })
+})
