@@ -1,72 +1,27 @@
 /**
- * What one pane has said and heard, and the one pure function that changes it.
+ * Changes a conversation by events: `reduce(conversation, event)` gives the next conversation.
  *
- * Live streams, replays and tests all go through `reduce`. Knows no network, no clock (times come
- * with the events, in milliseconds since the epoch) and no Vue.
+ * Live streams, imported files and tests all go through this one pure function. It knows no network,
+ * no clock (events carry their time, in milliseconds since the epoch) and no Vue.
  */
-import type { ErrorBody, Message, ParamValues, StreamEvent, Timings, Usage } from '../api/wire'
+import type { ParamValues, StreamEvent } from '../api/wire'
+import { isBusy } from './turns'
+import type { Answer, Conversation, Failure, Turn } from './turns'
 
-export type AnswerStatus = 'waiting' | 'queued' | 'streaming' | 'done' | 'stopped' | 'error'
-
-export interface Failure extends ErrorBody {
-  status?: number | null
-  /** seconds */
-  retryAfter?: number | null
-}
-
-export interface Answer {
-  status: AnswerStatus
-  text: string
-  reasoning: string
-  position: number | null
-  requestId: string | null
-  model: string | null
-  promptTokens: number | null
-  droppedTurns: number
-  finishReason: string | null
-  usage: Usage | null
-  timings: Timings | null
-  error: Failure | null
-  params: ParamValues
-  system: string | null
-  /** Which attempt at each turn before it was the one that it goes on from. */
-  after?: readonly number[]
-  sentAt: number
-  firstAt: number | null
-  endedAt: number | null
-}
-
-/**
- * A prompt and its attempts. `answer` is the one that is shown and that the conversation goes on
- * from; `earlier` and `later` are the others, in the order in which they were asked for.
- */
-export interface Turn {
-  id: string
-  prompt: string
-  answer: Answer
-  earlier: readonly Answer[]
-  later: readonly Answer[]
-}
-
-export interface Conversation {
-  readonly turns: readonly Turn[]
-  /** What the conversation was before turns were taken away, newest last; not stored. */
-  readonly past?: readonly (readonly Turn[])[]
-}
-
-/** How often taking turns away can be taken back. */
+/** Number of earlier states that are kept for "bring removed turns back". */
 const PAST = 10
 
-interface Asked {
+/** What every request carries. */
+interface RequestDetails {
   params: ParamValues
   system: string | null
   at: number
 }
 
 export type ConversationEvent =
-  | ({ type: 'send'; turnId: string; prompt: string } & Asked)
-  | ({ type: 'resend' } & Asked)
-  | ({ type: 'edit'; turnId: string; newId: string; prompt: string } & Asked)
+  | ({ type: 'send'; turnId: string; prompt: string } & RequestDetails)
+  | ({ type: 'resend' } & RequestDetails)
+  | ({ type: 'edit'; turnId: string; newId: string; prompt: string } & RequestDetails)
   | { type: 'version'; turnId: string; step: -1 | 1 }
   | { type: 'adopt'; turns: readonly Turn[] }
   | { type: 'undo' }
@@ -76,39 +31,46 @@ export type ConversationEvent =
   | { type: 'fail'; failure: Failure; at: number }
   | { type: 'clear' }
 
-export const emptyConversation: Conversation = { turns: [] }
-
-export function reduce(pane: Conversation, event: ConversationEvent): Conversation {
+/**
+ * The conversation after an event.
+ *
+ * Returns the same object where an event changes nothing, and shares all turns that it leaves
+ * unchanged: Vue compares them by identity, so an event costs the rendering of one turn at most.
+ */
+export function reduce(conversation: Conversation, event: ConversationEvent): Conversation {
   switch (event.type) {
     case 'clear':
-      return without(pane, [])
+      return replaceTurns(conversation, [])
     case 'undo':
-      return without(pane, pane.turns.slice(0, -1))
+      return replaceTurns(conversation, conversation.turns.slice(0, -1))
     case 'restore': {
-      const turns = pane.past?.at(-1)
-      return turns ? { turns, past: pane.past?.slice(0, -1) } : pane
+      const turns = conversation.past?.at(-1)
+      return turns ? { turns, past: conversation.past?.slice(0, -1) } : conversation
     }
     case 'adopt':
-      return without(pane, event.turns)
+      return replaceTurns(conversation, event.turns)
     case 'send':
-      return { ...pane, turns: [...pane.turns, newTurn(event.turnId, event, pane.turns)] }
+      return {
+        ...conversation,
+        turns: [...conversation.turns, newTurn(event.turnId, event, conversation.turns)],
+      }
     case 'edit': {
-      const index = pane.turns.findIndex(({ id }) => id === event.turnId)
-      if (index < 0) return pane
-      const before = pane.turns.slice(0, index)
-      return without(pane, [...before, newTurn(event.newId, event, before)])
+      const index = conversation.turns.findIndex(({ id }) => id === event.turnId)
+      if (index < 0) return conversation
+      const before = conversation.turns.slice(0, index)
+      return replaceTurns(conversation, [...before, newTurn(event.newId, event, before)])
     }
     case 'resend':
-      return withLast(pane, (turn) => ({
+      return withLast(conversation, (turn) => ({
         ...turn,
-        answer: newAnswer(event, pane.turns.slice(0, -1)),
+        answer: newAnswer(event, conversation.turns.slice(0, -1)),
         earlier: [...turn.earlier, turn.answer, ...turn.later],
         later: [],
       }))
     case 'version':
-      return withTurn(pane, event.turnId, (turn) => stepped(turn, event.step))
+      return withTurn(conversation, event.turnId, (turn) => stepped(turn, event.step))
     default:
-      return withLast(pane, (turn) => {
+      return withLast(conversation, (turn) => {
         if (!isBusy(turn.answer)) return turn
         const answer = step(turn.answer, event)
         return answer === turn.answer ? turn : settled({ ...turn, answer })
@@ -116,14 +78,20 @@ export function reduce(pane: Conversation, event: ConversationEvent): Conversati
   }
 }
 
-/** Takes turns away, so that it can be taken back. */
-function without(pane: Conversation, turns: readonly Turn[]): Conversation {
-  if (!pane.turns.length && !turns.length) return pane
-  const past = pane.turns.length ? [...(pane.past ?? []), pane.turns].slice(-PAST) : pane.past
+/** Replaces the turns and keeps the old ones in `past`. */
+function replaceTurns(conversation: Conversation, turns: readonly Turn[]): Conversation {
+  if (!conversation.turns.length && !turns.length) return conversation
+  const past = conversation.turns.length
+    ? [...(conversation.past ?? []), conversation.turns].slice(-PAST)
+    : conversation.past
   return { turns, past }
 }
 
-/** An attempt that ended badly before its first word leaves what was before it. */
+/**
+ * A version that failed or was stopped before its first token is dropped, and the version before it
+ * is shown again, with the error if there is one. Otherwise a failed "Regenerate" would hide a good
+ * answer behind an empty one.
+ */
 function settled(turn: Turn): Turn {
   const { answer, earlier } = turn
   const before = earlier.at(-1)
@@ -165,13 +133,13 @@ function step(answer: Answer, event: AnswerEvent): Answer {
       }
     case 'delta':
       return {
-        ...spoken(answer, event.at),
+        ...started(answer, event.at),
         text: answer.text + (event.data.text ?? ''),
         reasoning: answer.reasoning + (event.data.reasoning ?? ''),
       }
     case 'replace':
       return {
-        ...spoken(answer, event.at),
+        ...started(answer, event.at),
         text: event.data.text,
         reasoning: event.data.reasoning ?? answer.reasoning,
       }
@@ -194,11 +162,15 @@ function step(answer: Answer, event: AnswerEvent): Answer {
   }
 }
 
-function newTurn(id: string, asked: Asked & { prompt: string }, before: readonly Turn[]): Turn {
-  return { id, prompt: asked.prompt, answer: newAnswer(asked, before), earlier: [], later: [] }
+function newTurn(
+  id: string,
+  request: RequestDetails & { prompt: string },
+  before: readonly Turn[],
+): Turn {
+  return { id, prompt: request.prompt, answer: newAnswer(request, before), earlier: [], later: [] }
 }
 
-function newAnswer({ params, system, at }: Asked, before: readonly Turn[]): Answer {
+function newAnswer({ params, system, at }: RequestDetails, before: readonly Turn[]): Answer {
   return {
     status: 'waiting',
     text: '',
@@ -221,7 +193,8 @@ function newAnswer({ params, system, at }: Asked, before: readonly Turn[]): Answ
   }
 }
 
-function spoken(answer: Answer, at: number): Answer {
+/** The first token sets `firstAt`. */
+function started(answer: Answer, at: number): Answer {
   return { ...answer, status: 'streaming', firstAt: answer.firstAt ?? at }
 }
 
@@ -229,101 +202,35 @@ function ended(at: number): Partial<Answer> {
   return { position: null, endedAt: at }
 }
 
-function withLast(pane: Conversation, change: (turn: Turn) => Turn): Conversation {
-  const last = pane.turns.at(-1)
-  return last ? withTurn(pane, last.id, change) : pane
+function withLast(conversation: Conversation, change: (turn: Turn) => Turn): Conversation {
+  const last = conversation.turns.at(-1)
+  return last ? withTurn(conversation, last.id, change) : conversation
 }
 
-function withTurn(pane: Conversation, id: string, change: (turn: Turn) => Turn): Conversation {
-  const index = pane.turns.findIndex((turn) => turn.id === id)
-  const turn = pane.turns[index]
-  if (!turn) return pane
+function withTurn(
+  conversation: Conversation,
+  id: string,
+  change: (turn: Turn) => Turn,
+): Conversation {
+  const index = conversation.turns.findIndex((turn) => turn.id === id)
+  const turn = conversation.turns[index]
+  if (!turn) return conversation
   const changed = change(turn)
-  if (changed === turn) return pane
-  return { ...pane, turns: pane.turns.with(index, changed) }
-}
-
-export function isBusy(answer: Answer | undefined): boolean {
-  return !!answer && ['waiting', 'queued', 'streaming'].includes(answer.status)
-}
-
-export function lastAnswer(pane: Conversation | undefined): Answer | undefined {
-  return pane?.turns.at(-1)?.answer
+  if (changed === turn) return conversation
+  return { ...conversation, turns: conversation.turns.with(index, changed) }
 }
 
 /**
- * The conversation as a model sees it. A turn without any answer is left out: two user messages
- * in a row break many chat templates.
+ * A stored conversation with nothing running: an answer that had not ended when the page was closed
+ * gets the error `interrupted`.
  */
-export function toMessages(pane: Conversation): Message[] {
-  const messages: Message[] = []
-  pane.turns.forEach((turn, index) => {
-    const open = index === pane.turns.length - 1 && isBusy(turn.answer)
-    if (!open && !turn.answer.text) return
-    messages.push({ role: 'user', content: turn.prompt })
-    if (!open) messages.push({ role: 'assistant', content: turn.answer.text })
-  })
-  return messages
-}
-
-/** The conversation that an attempt at a turn was asked with, whatever is shown before it now. */
-export function askedWith(turns: readonly Turn[], index: number, answer: Answer): Message[] {
-  const shown = turns.slice(0, index).map((turn, at) => {
-    const then = versionsOf(turn)[answer.after?.[at] ?? turn.earlier.length]
-    return { ...turn, answer: then ?? turn.answer }
-  })
-  return [...toMessages({ turns: shown }), { role: 'user', content: turns[index]!.prompt }]
-}
-
-/** All attempts of a turn, in the order in which they were asked for. */
-export function versionsOf({ answer, earlier, later }: Turn): Answer[] {
-  return [...earlier, answer, ...later]
-}
-
-/** Turns of another pane as one's own. */
-export function copied(turns: readonly Turn[], newId: () => string): Turn[] {
-  return turns.map((turn) => ({ ...turn, id: newId() }))
-}
-
-/** A stored pane comes back at rest: whatever still ran when the page closed was interrupted. */
-export function atRest(pane: Conversation, at: number): Conversation {
-  // Sessions of before there were versions have none.
-  const turns = pane.turns.map((turn) => ({
+export function atRest(conversation: Conversation, at: number): Conversation {
+  // Sessions stored before turns had versions lack both lists.
+  const turns = conversation.turns.map((turn) => ({
     ...turn,
     earlier: turn.earlier ?? [],
     later: turn.later ?? [],
   }))
-  return reduce(
-    { turns },
-    {
-      type: 'fail',
-      failure: { message: 'the page was closed before the answer ended', code: 'interrupted' },
-      at,
-    },
-  )
-}
-
-export interface Metrics {
-  queueMs: number | null
-  ttftMs: number | null
-  totalMs: number | null
-  tokensPerSecond: number | null
-  tokens: number | null
-  finish: string | null
-  /** Who held the watch: a stopped or broken answer has only the page's own times. */
-  measuredBy: 'worker' | 'page'
-}
-
-export function metricsOf(answer: Answer): Metrics {
-  const { timings, usage, firstAt, endedAt, sentAt } = answer
-  const since = (at: number | null) => (at === null ? null : Math.max(0, at - sentAt))
-  return {
-    queueMs: timings?.queue_ms ?? null,
-    ttftMs: timings?.ttft_ms ?? since(firstAt),
-    totalMs: timings?.total_ms ?? since(endedAt),
-    tokensPerSecond: timings?.tokens_per_second ?? null,
-    tokens: usage?.completion_tokens ?? null,
-    finish: answer.finishReason ?? (answer.status === 'stopped' ? 'cancelled' : null),
-    measuredBy: timings ? 'worker' : 'page',
-  }
+  const message = 'the page was closed before the answer ended'
+  return reduce({ turns }, { type: 'fail', failure: { message, code: 'interrupted' }, at })
 }

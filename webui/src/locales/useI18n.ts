@@ -1,43 +1,43 @@
 /**
- * Messages in the chosen language. `t` is reactive; numbers and times follow the language too.
+ * Gives the page's sentences, numbers and durations in the chosen language.
  *
- * Only the chosen language is fetched. Until another one has come, the one before stays.
+ * The language is set by the preferences. Only its sentences are fetched; until another language has
+ * arrived, the sentences of the one before are shown.
  */
-import { computed, shallowReactive } from 'vue'
+import { computed, ref, shallowReactive } from 'vue'
 import type en from './en.json'
-import { usePreferences } from '../features/preferences/preferencesStore'
-import type { Language } from '../features/preferences/preferencesStore'
 
+export type Language = 'en' | 'zh-CN'
 export type MessageKey = keyof typeof en
 
 const sources = {
   en: () => import('./en.json'),
   'zh-CN': () => import('./zh-CN.json'),
 }
+const language = ref<Language>('en')
 const messages = shallowReactive<Partial<Record<Language, Record<MessageKey, string>>>>({})
 
-/** To be awaited before the first `t`. */
+/** Fetches the sentences of a language. The first `t` needs one language to be there. */
 export async function loadLanguage(language: Language): Promise<void> {
   messages[language] ??= (await sources[language]()).default
 }
 
 export function useI18n() {
-  const prefs = usePreferences()
-  const language = computed(() => prefs.language)
-  const shown = computed(() => messages[prefs.language] ?? Object.values(messages)[0]!)
+  const shown = computed(() => messages[language.value] ?? Object.values(messages)[0]!)
 
+  /** The sentence of a key, with `{name}` replaced by the value of that name. Reactive. */
   function t(key: MessageKey, values: Record<string, string | number> = {}): string {
     return shown.value[key].replace(/\{(\w+)\}/g, (whole: string, name: string) =>
       name in values ? String(values[name]) : whole,
     )
   }
 
-  /** A message that may not exist, as for error codes that a worker invents. */
+  /** The sentence of a key that may not exist, such as an error code of another program. */
   function maybe(key: string, values?: Record<string, string | number>): string | null {
     return key in shown.value ? t(key as MessageKey, values) : null
   }
 
-  const number = (value: number, digits = 0) => formatOf(prefs.language, digits).format(value)
+  const number = (value: number, digits = 0) => formatOf(language.value, digits).format(value)
 
   const duration = (ms: number) =>
     ms < 1000 ? `${Math.round(ms)} ms` : `${number(ms / 1000, ms < 10_000 ? 2 : 1)} s`
@@ -47,10 +47,10 @@ export function useI18n() {
 
 const formats = new Map<string, Intl.NumberFormat>()
 
-/** To make one takes many times as long as to use it. */
+/** Kept: constructing a format takes far longer than using it, and every answer has several figures. */
 function formatOf(language: Language, maximumFractionDigits: number): Intl.NumberFormat {
   const key = `${language} ${maximumFractionDigits}`
-  const made = formats.get(key) ?? new Intl.NumberFormat(language, { maximumFractionDigits })
-  formats.set(key, made)
-  return made
+  const known = formats.get(key) ?? new Intl.NumberFormat(language, { maximumFractionDigits })
+  formats.set(key, known)
+  return known
 }

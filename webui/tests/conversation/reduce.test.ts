@@ -1,52 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import type { StreamEvent } from '../../src/api/wire'
+import { toMessages } from '../../src/conversation/messages'
+import { atRest, reduce } from '../../src/conversation/reduce'
+import type { ConversationEvent } from '../../src/conversation/reduce'
+import { copied, emptyConversation, isBusy } from '../../src/conversation/turns'
 import {
-  askedWith,
-  atRest,
-  copied,
-  emptyConversation,
-  isBusy,
-  lastAnswer,
-  metricsOf,
-  reduce,
-  toMessages,
-  versionsOf,
-} from '../../src/conversation/reduce'
-import type { ConversationEvent, Conversation } from '../../src/conversation/reduce'
-
-const asked = { params: { rate: 5 }, system: null, at: 1000 }
-const send = (prompt: string): ConversationEvent => ({
-  type: 'send',
-  turnId: prompt,
-  prompt,
-  ...asked,
-})
-const resend: ConversationEvent = { type: 'resend', ...asked }
-const at = (time: number, event: StreamEvent): ConversationEvent => ({ ...event, at: time })
-const start = at(1010, {
-  type: 'start',
-  data: { id: 'req_1', model: 'm', prompt_tokens: 4, queue_ms: 0, dropped_turns: 2 },
-})
-const delta = (text: string, time = 1100) => at(time, { type: 'delta', data: { text } })
-const done = (finish_reason: 'stop' | 'length' | 'cancelled' = 'stop') =>
-  at(2000, {
-    type: 'done',
-    data: {
-      finish_reason,
-      usage: { prompt_tokens: 4, completion_tokens: 7, cached_tokens: 0 },
-      timings: { queue_ms: 1, ttft_ms: 40, total_ms: 900, tokens_per_second: 8.5 },
-    },
-  })
-const fail = (code: string): ConversationEvent => ({
-  type: 'fail',
-  failure: { message: `${code}!`, code },
-  at: 3000,
-})
-
-const run = (...events: ConversationEvent[]) => events.reduce(reduce, emptyConversation)
-const last = (pane: Conversation) => lastAnswer(pane)!
-const texts = (pane: Conversation) => versionsOf(pane.turns.at(-1)!).map(({ text }) => text)
-const prompts = (pane: Conversation) => pane.turns.map(({ prompt }) => prompt)
+  asked,
+  send,
+  resend,
+  at,
+  start,
+  delta,
+  done,
+  fail,
+  run,
+  last,
+  texts,
+  prompts,
+} from './events'
 
 describe('reduce', () => {
   it('goes from waiting through the queue to done', () => {
@@ -145,7 +115,10 @@ describe('reduce', () => {
     expect(reduce(back, step(-1))).toBe(back)
     expect(reduce(back, step(1))).toEqual(two)
     expect(reduce(two, step(1))).toBe(two)
-    expect(toMessages(reduce(back, send('r')))[1]).toEqual({ role: 'assistant', content: 'a' })
+    expect(toMessages(reduce(back, send('r')).turns)[1]).toEqual({
+      role: 'assistant',
+      content: 'a',
+    })
     const third = [resend, start, delta('c'), done()].reduce(reduce, back)
     expect(texts(third)).toEqual(['a', 'b', 'c'])
     const busy = reduce(third, resend)
@@ -209,60 +182,6 @@ describe('reduce', () => {
   })
 })
 
-describe('toMessages', () => {
-  it('is the whole conversation with the open question at the end', () => {
-    const pane = run(send('one'), start, delta('1'), done(), send('two'))
-    expect(toMessages(pane)).toEqual([
-      { role: 'user', content: 'one' },
-      { role: 'assistant', content: '1' },
-      { role: 'user', content: 'two' },
-    ])
-  })
-
-  it('leaves a turn without an answer out, and keeps a broken one', () => {
-    const pane = run(
-      send('one'),
-      fail('x'),
-      send('two'),
-      start,
-      delta('half'),
-      fail('x'),
-      send('3'),
-    )
-    expect(toMessages(pane).map(({ content }) => content)).toEqual(['two', 'half', '3'])
-  })
-
-  it('leaves the old answer out when it is asked for again', () => {
-    const pane = run(send('one'), start, delta('1'), done(), resend)
-    expect(toMessages(pane)).toEqual([{ role: 'user', content: 'one' }])
-  })
-})
-
-describe('metricsOf', () => {
-  it("takes the worker's times", () => {
-    expect(metricsOf(last(run(send('q'), start, delta('a'), done('length'))))).toEqual({
-      queueMs: 1,
-      ttftMs: 40,
-      totalMs: 900,
-      tokensPerSecond: 8.5,
-      tokens: 7,
-      finish: 'length',
-      measuredBy: 'worker',
-    })
-  })
-
-  it("falls back on the page's own", () => {
-    const stopped = last(run(send('q'), start, delta('a'), { type: 'stop', at: 1500 }))
-    expect(metricsOf(stopped)).toMatchObject({
-      ttftMs: 100,
-      totalMs: 500,
-      tokens: null,
-      finish: 'cancelled',
-      measuredBy: 'page',
-    })
-  })
-})
-
 describe('atRest', () => {
   it('ends what was still running, with its text, and leaves the rest alone', () => {
     const running = run(send('q'), start, delta('half'))
@@ -274,38 +193,5 @@ describe('atRest', () => {
     expect(isBusy(last(atRest(running, 9)))).toBe(false)
     const ended = run(send('q'), start, done())
     expect(atRest(ended, 9)).toEqual(ended)
-  })
-})
-
-describe('askedWith', () => {
-  const answered = (text: string) => [start, delta(text), done()]
-  const say = (content: string) => ({ role: 'assistant', content })
-  const ask = (content: string) => ({ role: 'user', content })
-
-  it('is the conversation before an answer, and its prompt', () => {
-    const { turns } = run(send('a'), ...answered('A'), send('b'), ...answered('B'))
-    expect(askedWith(turns, 0, turns[0]!.answer)).toEqual([ask('a')])
-    expect(askedWith(turns, 1, turns[1]!.answer)).toEqual([ask('a'), say('A'), ask('b')])
-  })
-
-  it('keeps the version that the answer went on from', () => {
-    const pane = run(
-      send('a'),
-      ...answered('A1'),
-      resend,
-      ...answered('A2'),
-      send('b'),
-      ...answered('B'),
-      { type: 'version', turnId: 'a', step: -1 },
-    )
-    expect(pane.turns[0]!.answer.text).toBe('A1')
-    expect(askedWith(pane.turns, 1, last(pane))).toEqual([ask('a'), say('A2'), ask('b')])
-    const old = { ...last(pane), after: undefined }
-    expect(askedWith(pane.turns, 1, old)).toEqual([ask('a'), say('A1'), ask('b')])
-  })
-
-  it('leaves out what had no answer', () => {
-    const { turns } = run(send('a'), fail('queue_full'), send('b'), ...answered('B'))
-    expect(askedWith(turns, 1, turns[1]!.answer)).toEqual([ask('b')])
   })
 })

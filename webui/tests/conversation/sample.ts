@@ -1,9 +1,11 @@
 /** A session with everything that can be in one: two panes, versions, an error, reasoning. */
-import { titleOf } from '../../src/features/sessions/sessionDatabase'
-import type { Session } from '../../src/features/sessions/sessionDatabase'
-import type { StoredPane } from '../../src/features/arena/arenaStore'
-import { emptyConversation, reduce } from '../../src/conversation/reduce'
+
+import { reduce } from '../../src/conversation/reduce'
 import type { ConversationEvent } from '../../src/conversation/reduce'
+import type { StoredPane } from '../../src/conversation/panes'
+import { titleOf } from '../../src/conversation/sessions'
+import type { Session } from '../../src/conversation/sessions'
+import { emptyConversation } from '../../src/conversation/turns'
 
 const asked = { params: { seed: 1, stop: ['a', 'b'], mode: null }, system: 'be kind', at: 1000 }
 const send = (prompt: string): ConversationEvent => ({

@@ -1,25 +1,26 @@
-/** Conversations as Markdown, for the clipboard. Pure. */
-import type { Turn } from '../reduce'
+/** Conversations of panes as Markdown for the clipboard: prompts and answers, no figures. */
+import { closeFences, document, heading, plainLine } from '../../lib/text/writeMarkdown'
+import type { Turn } from '../turns'
 
 export interface Transcript {
   name: string
   turns: readonly Turn[]
 }
 
-/** `you` is what the person is called, `level` the depth of the pane's heading. */
+/** One conversation. `you` names the person; `level` is the level of the pane's heading. */
 export function paneMarkdown({ name, turns }: Transcript, you: string, level = 1): string {
-  const heading = '#'.repeat(level)
-  const parts = turns.flatMap(({ prompt, answer }) => [
-    `${heading}# ${you}`,
+  const blocks = turns.flatMap(({ prompt, answer }) => [
+    heading(level + 1, you),
     prompt.trim(),
-    `${heading}# ${name}`,
-    answer.text.trim(),
-    answer.error ? `> ${answer.error.message.replace(/\s*\n\s*/g, ' ')}` : '',
+    heading(level + 1, name),
+    closeFences(answer.text.trim()),
+    answer.error ? `> ${plainLine(answer.error.message)}` : '',
   ])
-  return `${[`${heading} ${name}`, ...parts].filter(Boolean).join('\n\n')}\n`
+  return document([heading(level, name), ...blocks])
 }
 
+/** The conversations of all panes that have turns. */
 export function allMarkdown(title: string, panes: readonly Transcript[], you: string): string {
   const parts = panes.filter(({ turns }) => turns.length).map((pane) => paneMarkdown(pane, you, 2))
-  return [`# ${title}\n`, ...parts].join('\n')
+  return [`${heading(1, title)}\n`, ...parts].join('\n')
 }

@@ -1,8 +1,12 @@
-/** Reads what came from outside, field by field: a file, an address. Pure. */
+/**
+ * Reads a document from outside, a file or an address, field by field, and checks every field.
+ *
+ * Errors name the field, as in `sessions[2].panes[0].turns`.
+ */
 import { BadUrl, normalizeUrl } from '../../api/url'
 import type { ParamValues } from '../../api/wire'
 
-/** A file that cannot be used, and where it is wrong. */
+/** A file that cannot be used; `where` names the field or the version that is wrong. */
 export class BadFile extends Error {
   constructor(
     readonly reason: 'tooLarge' | 'notJson' | 'notOurs' | 'version' | 'field' | 'tooMany',
@@ -12,16 +16,17 @@ export class BadFile extends Error {
   }
 }
 
+/** Limits of a file, so that a wrong one cannot fill the memory or the browser's database. */
 export const MAX_BYTES = 64 * 2 ** 20
 const MAX_TEXT = 4 * 2 ** 20
 const MAX_SETTINGS = 200
 
-/** The document in a file of ours, and its version. */
+/** The root field and the version of a JSON file of ours. Raises BadFile. */
 export function readDocument(
   text: string,
   format: string,
   versions: readonly number[],
-): { file: Field; version: number } {
+): { file: DocumentField; version: number } {
   if (text.length > MAX_BYTES) throw new BadFile('tooLarge')
   let value: unknown
   try {
@@ -29,31 +34,35 @@ export function readDocument(
   } catch {
     throw new BadFile('notJson')
   }
-  const file = new Field(value, '')
+  const file = new DocumentField(value, '')
   if (!isRecord(value) || value.format !== format) throw new BadFile('notOurs')
   const version = versions.find((one) => one === value.version)
   if (version === undefined) throw new BadFile('version', String(value.version).slice(0, 20))
   return { file, version }
 }
 
-export class Field {
+/** A value of the document and its path. Every method raises BadFile if the value does not fit. */
+export class DocumentField {
   constructor(
     private readonly value: unknown,
     readonly where: string,
   ) {}
 
-  at(name: string): Field {
+  /** The field `name` of an object. Inherited names such as `constructor` count as missing. */
+  at(name: string): DocumentField {
     if (!isRecord(this.value)) throw this.wrong()
     const value = Object.hasOwn(this.value, name) ? this.value[name] : undefined
-    return new Field(value, this.where ? `${this.where}.${name}` : name)
+    return new DocumentField(value, this.where ? `${this.where}.${name}` : name)
   }
 
-  list(most: number): Field[] {
+  /** The entries of an array of at most `most`. */
+  list(most: number): DocumentField[] {
     if (!Array.isArray(this.value)) throw this.wrong()
     if (this.value.length > most) throw new BadFile('tooMany', this.where)
-    return this.value.map((entry, index) => new Field(entry, `${this.where}[${index}]`))
+    return this.value.map((entry, index) => new DocumentField(entry, `${this.where}[${index}]`))
   }
 
+  /** A string of at most `most` characters. */
   text(most = MAX_TEXT): string {
     if (typeof this.value !== 'string' || this.value.length > most) throw this.wrong()
     return this.value
@@ -75,13 +84,14 @@ export class Field {
     return found
   }
 
-  /** Milliseconds since the epoch, from ISO 8601. */
+  /** Milliseconds since the epoch, from a time in ISO 8601. */
   time(): number {
     const at = Date.parse(this.text(40))
     if (Number.isNaN(at)) throw this.wrong()
     return at
   }
 
+  /** The normalised address of a worker. */
   url(): string {
     try {
       return normalizeUrl(this.text(2048))
@@ -90,7 +100,7 @@ export class Field {
     }
   }
 
-  /** What a request may set: plain values, and lists of them. */
+  /** Settings of a request: plain values, or lists of them, by name. */
   settings(): ParamValues {
     if (!isRecord(this.value)) throw this.wrong()
     const entries = Object.entries(this.value)
@@ -102,8 +112,8 @@ export class Field {
     return Object.fromEntries(entries)
   }
 
-  /** null where there is nothing. */
-  maybe<T>(read: (field: Field) => T): T | null {
+  /** What `read` makes of this field; null if the field is missing or null. */
+  maybe<T>(read: (field: DocumentField) => T): T | null {
     return this.value === null || this.value === undefined ? null : read(this)
   }
 

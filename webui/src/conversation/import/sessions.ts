@@ -2,15 +2,15 @@
  * Sessions from a file that `export.ts` wrote, version 1 or 2. Everything is checked; every session
  * gets a new id, so that none is overwritten. Pure; raises BadFile.
  */
-import { titleOf } from '../../features/sessions/sessionDatabase'
-import type { Session } from '../../features/sessions/sessionDatabase'
-import { MAX_PANES } from '../../features/arena/arenaStore'
-import type { StoredPane } from '../../features/arena/arenaStore'
-import { SESSIONS_FORMAT } from '../export/sessions'
 import { BadFile, readDocument } from './document'
-import type { Field } from './document'
 import { atRest } from '../reduce'
-import type { Answer, AnswerStatus, Failure, Turn } from '../reduce'
+import { MAX_PANES } from '../panes'
+import type { StoredPane } from '../panes'
+import { titleOf } from '../sessions'
+import type { Session } from '../sessions'
+import type { Answer, AnswerStatus, Failure, Turn } from '../turns'
+import type { DocumentField } from './document'
+import { SESSIONS_FORMAT } from '../export/json'
 
 const MAX_SESSIONS = 10_000
 const MAX_TURNS = 10_000
@@ -29,9 +29,9 @@ export function readSessions(text: string, newId: NewId, now: number): Session[]
     .map((field) => session(field, readTurn, newId, now))
 }
 
-type ReadTurn = (field: Field, newId: NewId) => Turn
+type ReadTurn = (field: DocumentField, newId: NewId) => Turn
 
-function session(field: Field, readTurn: ReadTurn, newId: NewId, now: number): Session {
+function session(field: DocumentField, readTurn: ReadTurn, newId: NewId, now: number): Session {
   const panes = field
     .at('panes')
     .list(MAX_PANES)
@@ -48,7 +48,7 @@ function session(field: Field, readTurn: ReadTurn, newId: NewId, now: number): S
   }
 }
 
-function pane(field: Field, readTurn: ReadTurn, newId: NewId, now: number): StoredPane {
+function pane(field: DocumentField, readTurn: ReadTurn, newId: NewId, now: number): StoredPane {
   const turns = field
     .at('turns')
     .list(MAX_TURNS)
@@ -64,12 +64,12 @@ function pane(field: Field, readTurn: ReadTurn, newId: NewId, now: number): Stor
 }
 
 /** Version 1 had one answer for each prompt. */
-function firstTurn(field: Field, newId: NewId): Turn {
+function firstTurn(field: DocumentField, newId: NewId): Turn {
   const prompt = field.at('prompt').text()
   return { id: newId(), prompt, answer: answer(field.at('answer')), earlier: [], later: [] }
 }
 
-function turn(field: Field, newId: NewId): Turn {
+function turn(field: DocumentField, newId: NewId): Turn {
   const versions = field.at('versions').list(MAX_VERSIONS).map(answer)
   const index = field.at('shown').number() - 1
   const shown = versions[index]
@@ -83,7 +83,7 @@ function turn(field: Field, newId: NewId): Turn {
   }
 }
 
-function answer(field: Field): Answer {
+function answer(field: DocumentField): Answer {
   return {
     status: field.at('status').oneOf(STATUSES),
     text: field.at('text').text(),
@@ -116,7 +116,7 @@ function answer(field: Field): Answer {
   }
 }
 
-function failure(field: Field): Failure {
+function failure(field: DocumentField): Failure {
   return {
     message: field.at('message').text(),
     type: optionalText(field.at('type')),
@@ -128,5 +128,5 @@ function failure(field: Field): Failure {
   }
 }
 
-const optionalText = (field: Field) => field.maybe((found) => found.text())
-const optionalNumber = (field: Field) => field.maybe((found) => found.number())
+const optionalText = (field: DocumentField) => field.maybe((found) => found.text())
+const optionalNumber = (field: DocumentField) => field.maybe((found) => found.number())

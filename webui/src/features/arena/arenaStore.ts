@@ -1,50 +1,32 @@
 /**
- * The panes: which worker each shows, its settings, and its conversation.
+ * Holds the panes of the page: which worker each shows, its settings, and its conversation.
  *
- * A conversation has two copies. `latest` is a plain map that every event changes at once; `shown`
- * is what Vue sees and is set from it a few times a second. So a token costs no rendering.
- * Knows no network.
+ * Each conversation exists twice. `latest` is a plain map that every event changes at once; `shown`
+ * is the reactive copy that components read. `commit` copies one to the other when the render
+ * scheduler has time for the pane, so a token that arrives costs no rendering.
  */
 import { defineStore } from 'pinia'
 import { computed, ref, shallowReactive } from 'vue'
-import type { ParamValues } from '../../api/wire'
-import { emptyConversation, isBusy, lastAnswer, reduce } from '../../conversation/reduce'
-import type { ConversationEvent, Conversation } from '../../conversation/reduce'
-
-export const MAX_PANES = 12
-
-export interface Pane {
-  id: string
-  workerUrl: string
-  /** Kept so that an old session can still say who answered. */
-  workerName: string
-  /** Only what differs from the worker's defaults. */
-  settings: ParamValues
-  system: string
-  /** Prompts to all leave it out. */
-  muted?: boolean
-  /** Its share of the width, or in rows of the height; 1 unless a person changed it. */
-  size?: number
-}
-
-export interface StoredPane extends Pane {
-  turns: Conversation['turns']
-}
-
-export type Layout = 'columns' | 'rows'
+import { MAX_PANES } from '../../conversation/panes'
+import type { Layout, Pane, StoredPane } from '../../conversation/panes'
+import { reduce } from '../../conversation/reduce'
+import type { ConversationEvent } from '../../conversation/reduce'
+import { emptyConversation, isBusy, lastAnswer } from '../../conversation/turns'
+import type { Conversation } from '../../conversation/turns'
+import { newId } from '../../lib/browser/newId'
 
 export const useArena = defineStore('arena', () => {
   const panes = ref<Pane[]>([])
   const layout = ref<Layout>('columns')
   const syncScroll = ref(false)
   const maximised = ref<string | null>(null)
-  /** Pane id that the composer sends to; null: all. */
+  /** Id of the pane that the composer sends to; null for all panes. */
   const targetId = ref<string | null>(null)
-  /** The pane that had the focus last: what shortcuts are about. */
+  /** Id of the pane that had the focus last; keyboard shortcuts act on it. */
   const currentId = ref<string | null>(null)
   const shown = shallowReactive(new Map<string, Conversation>())
   const latest = new Map<string, Conversation>()
-  /** Goes up with everything that is worth saving. */
+  /** Increases with every change that has to be saved. */
   const revision = ref(0)
 
   const busyIds = computed(() =>
@@ -60,6 +42,7 @@ export const useArena = defineStore('arena', () => {
   )
   const hasTurns = computed(() => panes.value.some(({ id }) => shown.get(id)?.turns.length))
 
+  /** Returns null if there are MAX_PANES already. */
   function addPane(
     part: Partial<Pane> & { workerUrl: string },
     at = panes.value.length,
@@ -91,7 +74,7 @@ export const useArena = defineStore('arena', () => {
 
   const indexOf = (id: string) => panes.value.findIndex((pane) => pane.id === id)
 
-  /** False: it cannot go there, or is there. */
+  /** Returns false if `to` is outside of the list or the pane is there already. */
   function movePane(id: string, to: number): boolean {
     const from = indexOf(id)
     if (from < 0 || from === to || to < 0 || to >= panes.value.length) return false
@@ -101,7 +84,7 @@ export const useArena = defineStore('arena', () => {
     return true
   }
 
-  /** Changes the conversation at once; `commit` shows it. */
+  /** Changes the latest conversation of a pane; `commit` shows it. */
   function apply(id: string, event: ConversationEvent): Conversation {
     const next = reduce(latest.get(id) ?? emptyConversation, event)
     if (panes.value.some((pane) => pane.id === id)) latest.set(id, next)
@@ -138,6 +121,7 @@ export const useArena = defineStore('arena', () => {
     for (const { id, turns } of stored) put(id, { turns })
   }
 
+  /** Copies of all panes with their latest conversations, for saving. */
   const snapshot = (): StoredPane[] =>
     panes.value.map((pane) => ({
       ...pane,
@@ -145,9 +129,10 @@ export const useArena = defineStore('arena', () => {
       turns: (latest.get(pane.id) ?? emptyConversation).turns,
     }))
 
+  /** The conversation that is shown. */
   const state = (id: string): Conversation => shown.get(id) ?? emptyConversation
+  /** The conversation with all events, shown or not. */
   const stateNow = (id: string): Conversation => latest.get(id) ?? emptyConversation
-  const touch = () => void revision.value++
 
   return {
     panes,
@@ -172,12 +157,5 @@ export const useArena = defineStore('arena', () => {
     snapshot,
     state,
     stateNow,
-    touch,
   }
 })
-
-export function newId(): string {
-  // crypto.randomUUID exists only on https and loopback; a page on a LAN address has neither.
-  const bytes = crypto.getRandomValues(new Uint8Array(8))
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-}

@@ -1,9 +1,10 @@
 /** The same for several panes: one prompt to all or to one, stop all, regenerate all. */
 import { computed } from 'vue'
-import { newId, useArena } from '../arena/arenaStore'
-import { copied, lastAnswer } from '../../conversation/reduce'
+import { useArena } from '../arena/arenaStore'
 import { useWorkers } from '../workers/workersStore'
 import { useChatStream } from './useChatStream'
+import { copied, lastAnswer } from '../../conversation/turns'
+import { newId } from '../../lib/browser/newId'
 
 export function useBroadcast() {
   const arena = useArena()

@@ -6,16 +6,20 @@
  */
 import { generate } from '../../api/client'
 import { ApiError } from '../../api/errors'
-import { newId, useArena } from '../arena/arenaStore'
-import type { Pane } from '../arena/arenaStore'
-import { isBusy, lastAnswer, toMessages } from '../../conversation/reduce'
-import type { Failure, ConversationEvent } from '../../conversation/reduce'
+import { useArena } from '../arena/arenaStore'
+
+import type { ConversationEvent } from '../../conversation/reduce'
 import { useWorkers, workerName } from '../workers/workersStore'
 import { renderScheduler } from '../../ui/renderScheduler'
 import { useI18n } from '../../locales/useI18n'
 import { useAnnouncer } from '../../ui/useAnnouncer'
 import { usePaneName } from '../workers/usePaneName'
 import { checkWorker } from '../workers/workerPolling'
+import { toMessages } from '../../conversation/messages'
+import type { Pane } from '../../conversation/panes'
+import { isBusy, lastAnswer } from '../../conversation/turns'
+import type { Failure } from '../../conversation/turns'
+import { newId } from '../../lib/browser/newId'
 
 const controllers = new Map<string, AbortController>()
 
@@ -106,7 +110,7 @@ export function useChatStream() {
       if (!worker) throw new ApiError({ message: t('error.noWorker'), code: 'no_worker' })
       entry.workerName = workerName(worker)
       const { params, system } = lastAnswer(arena.stateNow(id))!
-      const body = { messages: toMessages(arena.stateNow(id)), params, stream: true }
+      const body = { messages: toMessages(arena.stateNow(id).turns), params, stream: true }
       const target = workers.target(entry.workerUrl)
       const events = generate(target, system ? { ...body, system } : body, controller.signal)
       for await (const event of events) {

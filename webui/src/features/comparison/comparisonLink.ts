@@ -5,9 +5,10 @@
  * A `pane` is of the `worker` before it, as JSON or as that in base64url. Never holds a key. Pure.
  */
 import { BadUrl, normalizeUrl } from '../../api/url'
-import { MAX_PANES } from '../arena/arenaStore'
-import type { Layout, Pane } from '../arena/arenaStore'
-import { BadFile, Field } from '../../conversation/import/document'
+import { BadFile } from '../../conversation/import/document'
+import { MAX_PANES } from '../../conversation/panes'
+import type { Layout, Pane } from '../../conversation/panes'
+import { DocumentField } from '../../conversation/import/document'
 
 type LinkPane = Pick<Pane, 'workerUrl' | 'settings' | 'system'>
 
@@ -62,7 +63,7 @@ function workerOf(text: string, host: string): LinkPane | null {
 
 function aboutOf(text: string): Partial<LinkPane> {
   try {
-    const about = new Field(JSON.parse(text.startsWith('{') ? text : decoded(text)), '')
+    const about = new DocumentField(JSON.parse(text.startsWith('{') ? text : decoded(text)), '')
     return {
       settings: about.at('settings').maybe((field) => field.settings()) ?? {},
       system: about.at('system').maybe((field) => field.text()) ?? '',

@@ -1,14 +1,16 @@
-/** Theme, language, sidebar and shortcuts: the choices that outlive a session. Kept in localStorage. */
+/** Holds theme, language, sidebar and shortcuts, and keeps them in localStorage. */
 import { defineStore } from 'pinia'
 import { ref, watch } from 'vue'
 import { readLocal, writeLocal } from '../../lib/browser/storage'
+import { useI18n } from '../../locales/useI18n'
+import type { Language } from '../../locales/useI18n'
 
 export type Theme = 'system' | 'light' | 'dark'
-export type Language = 'en' | 'zh-CN'
 
-export const usePreferences = defineStore('prefs', () => {
+export const usePreferences = defineStore('preferences', () => {
   const theme = ref<Theme>(oneOf(readLocal('theme'), ['system', 'light', 'dark']) ?? 'system')
-  const language = ref<Language>(oneOf(readLocal('language'), ['en', 'zh-CN']) ?? preferred())
+  const { language } = useI18n()
+  language.value = oneOf(readLocal('language'), ['en', 'zh-CN']) ?? preferredLanguage()
   const sidebar = ref(readLocal('sidebar') !== false)
   const shortcuts = ref(readLocal('shortcuts') !== false)
 
@@ -23,7 +25,8 @@ function oneOf<T extends string>(value: unknown, known: readonly T[]): T | null 
   return known.find((entry) => entry === value) ?? null
 }
 
-function preferred(): Language {
+/** The first of the browser's languages that the page has. */
+function preferredLanguage(): Language {
   const first = navigator.languages.find((tag) => /^(zh|en)\b/i.test(tag)) ?? 'en'
   return /^zh/i.test(first) ? 'zh-CN' : 'en'
 }

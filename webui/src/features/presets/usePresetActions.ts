@@ -1,35 +1,39 @@
-/** What a person does with presets. */
+/** Actions of a person on presets: save, open, rename, delete, export and import. */
 import { shallowRef } from 'vue'
-import { newId, useArena } from '../arena/arenaStore'
-import { exportPresets, freeName, presetOf, readPresets, usePresets } from './presetsStore'
-import type { Preset } from './presetsStore'
+import { chooseFile } from '../../lib/browser/chooseFile'
 import { download } from '../../lib/browser/download'
-import { chooseFile, useFile } from '../sessions/useImportFile'
-import { useComparison } from '../comparison/useComparison'
+import { newId } from '../../lib/browser/newId'
 import { useI18n } from '../../locales/useI18n'
+import { useArena } from '../arena/arenaStore'
+import { useOpenComparison } from '../comparison/useOpenComparison'
+import { useImportFile } from '../sessions/useImportFile'
 import { usePaneName } from '../workers/usePaneName'
+import { exportPresets, readPresets } from './presetFile'
+import { freeName, presetOf, usePresets } from './presetsStore'
+import type { Preset } from './presetsStore'
 
-/** The one that was deleted last, and its place. */
+/** The preset that was deleted last, and its place in the list. */
 const removed = shallowRef<{ preset: Preset; at: number } | null>(null)
 
 export function usePresetActions() {
   const arena = useArena()
   const presets = usePresets()
-  const { show } = useComparison()
-  const { read } = useFile()
+  const { openComparison } = useOpenComparison()
+  const { read } = useImportFile()
   const { t } = useI18n()
   const paneName = usePaneName()
 
-  const plain = (preset: Preset) => JSON.parse(JSON.stringify(preset)) as Preset
-  const named = (name: string, except?: string) =>
+  /** IndexedDB cannot store Vue's proxies. */
+  const withoutProxies = (preset: Preset) => JSON.parse(JSON.stringify(preset)) as Preset
+  const unusedName = (name: string, except?: string) =>
     freeName(
       name,
       presets.list.filter(({ id }) => id !== except).map((other) => other.name),
     )
 
-  /** Keeps what the panes are now; gives back its id. */
+  /** Saves the panes as a new preset. Returns its id. */
   async function save(): Promise<string> {
-    const name = named(arena.panes.map(paneName).join(' · ').slice(0, 190))
+    const name = unusedName(arena.panes.map(paneName).join(' · ').slice(0, 190))
     const preset = presetOf(newId(), name, arena.layout, arena.panes)
     await presets.put(preset)
     return preset.id
@@ -39,31 +43,32 @@ export function usePresetActions() {
     presets.put(presetOf(id, name, arena.layout, arena.panes))
 
   async function rename(preset: Preset, name: string) {
-    if (name) await presets.put(plain({ ...preset, name: named(name, preset.id) }))
+    if (!name) return
+    await presets.put(withoutProxies({ ...preset, name: unusedName(name, preset.id) }))
   }
 
-  const open = ({ panes, layout }: Preset) => show(panes, layout)
+  const open = ({ panes, layout }: Preset) => openComparison(panes, layout)
 
   async function remove(preset: Preset) {
     const at = presets.list.findIndex(({ id }) => id === preset.id)
     await presets.remove(preset.id)
-    removed.value = { preset: plain(preset), at }
+    removed.value = { preset: withoutProxies(preset), at }
   }
 
-  async function bringBack() {
+  async function restore() {
     const back = removed.value
     removed.value = null
     if (back) await presets.put(back.preset, back.at)
   }
 
-  function write(list: Preset[]) {
+  function exportFile(list: Preset[]) {
     const now = new Date()
     const day = now.toISOString().slice(0, 10)
     download(`chatzoo-presets-${day}.json`, exportPresets(list, now))
   }
 
-  /** What became of it, as a sentence; null: no file was chosen. */
-  async function load(): Promise<{ text: string; failed: boolean } | null> {
+  /** Adds the presets of a file. Returns the result in words; null if no file was chosen. */
+  async function importFile(): Promise<{ text: string; failed: boolean } | null> {
     const file = await chooseFile()
     if (!file) return null
     let count = 0
@@ -83,5 +88,5 @@ export function usePresetActions() {
       : { text: t('import.done', { count }), failed: false }
   }
 
-  return { removed, save, replace, rename, open, remove, bringBack, write, load }
+  return { removed, save, replace, rename, open, remove, restore, exportFile, importFile }
 }

@@ -1,7 +1,8 @@
 /** Looks through the texts of all sessions. */
 import { listSessions, loadStored } from './sessionDatabase'
-import type { Session } from './sessionDatabase'
-import { atRest, versionsOf } from '../../conversation/reduce'
+import { atRest } from '../../conversation/reduce'
+import type { Session } from '../../conversation/sessions'
+import { versionsOf } from '../../conversation/turns'
 
 const SEARCHED_AT_ONCE = 20
 

@@ -1,74 +1,72 @@
 /**
- * The current session and the list of earlier ones.
+ * Holds the session that this tab shows and the list of all sessions.
  *
- * Which session is current belongs to the tab: a reload finds it again, a second tab starts its
- * own. Two tabs may open the same one; each save has a stamp, so the one that writes over what it
- * has not seen goes on as a copy. Writes go out one after the other. Knows no network.
+ * Which session is open belongs to the tab: a reload finds it again, a new tab starts its own.
+ *
+ * Two tabs may have the same session open. Invariant: a tab overwrites only what it has read or
+ * written itself. Every save carries a new random stamp; `stamps` holds those that this page has
+ * seen. If the stored session has another stamp, another tab has written it, and this tab continues
+ * as a copy under a new id (`forked`), so neither loses its turns.
+ *
+ * Writes are chained on `writing`, one after the other, so an older state never replaces a newer one.
  */
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
-import { newId, useArena } from '../arena/arenaStore'
-import type { StoredPane } from '../arena/arenaStore'
+import type { StoredPane } from '../../conversation/panes'
+import { headOf, stampOf, titleOf } from '../../conversation/sessions'
+import type { Session, SessionHead } from '../../conversation/sessions'
+import { newId } from '../../lib/browser/newId'
+import { readTab, writeTab } from '../../lib/browser/storage'
+import { useArena } from '../arena/arenaStore'
+import { withoutStaleBlanks } from './blankSessions'
 import {
   changeHead,
   deleteSession,
-  headOf,
   listSessions,
   loadAllSessions,
   loadSession,
   saveSession,
-  stampOf,
-  titleOf,
 } from './sessionDatabase'
-import type { Session, SessionHead } from './sessionDatabase'
-import { atRest } from '../../conversation/reduce'
-import { readTab, writeTab } from '../../lib/browser/storage'
-
-/** What a tab leaves behind for the page that a reload starts: no write to a database would end. */
-interface Draft {
-  session: Session
-  /** The stamps of what it goes on from. */
-  stamps: string[]
-}
+import { leaveDraft, newerOf, takeDraft } from './tabDraft'
 
 export const useSession = defineStore('session', () => {
   const arena = useArena()
   const id = ref(newId())
   const createdAt = ref(Date.now())
   const heads = ref<SessionHead[]>([])
-  /** Why sessions cannot be kept here; null while they can. */
+  /** Why the browser does not store sessions; null while it does. */
   const storageError = ref<string | null>(null)
-  /** Another tab wrote the session that was open here, so this one became a copy. */
+  /** Whether this session became a copy, because another tab had written the original. */
   const forked = ref(false)
   let writing: Promise<unknown> = Promise.resolve()
+  /** Number of writes that have not ended. */
   let pending = 0
-  /** The panes as they were written last. */
+  /** The panes as last handed to the database, in JSON. */
   let written = ''
-  /** Of everything that this page read or wrote of the session. */
   let stamps = new Set<string>()
-  /** Where the sessions of such stamps went that another tab had written. */
+  /** Where a save continues whose session another tab had written: the copy's id, by its stamps. */
   const copies = new WeakMap<Set<string>, string>()
 
   const pinnedFirst = computed(() =>
     [...heads.value].sort((a, b) => Number(b.pinned) - Number(a.pinned)),
   )
 
-  /** Brings the tab's session back. False: there was none. */
+  /** Opens the session that this tab had open before a reload. Returns false if there was none. */
   async function restore(): Promise<boolean> {
     const known = readTab('session')
-    const draft = readTab('draft') as Draft | null
-    writeTab('draft', null)
-    let found: Session | null = null
+    const draft = takeDraft()
+    let stored: Session | null = null
     await guarded(async () => {
       heads.value = await withoutStaleBlanks(await listSessions(), known)
-      if (typeof known === 'string') found = await loadSession(known, Date.now())
+      if (typeof known === 'string') stored = await loadSession(known, Date.now())
     })
-    const left = draft?.session.id === known ? draft : null
-    const latest = newer(left, found)
+    const ownDraft = draft?.session.id === known ? draft : null
+    const latest = newerOf(ownDraft, stored)
     if (latest) {
       adopt(latest)
-      if (latest !== found) {
-        stamps = new Set(left!.stamps)
+      if (latest !== stored) {
+        // The draft is not in the database yet: the next save must write it.
+        stamps = new Set(ownDraft!.stamps)
         written = ''
       }
     } else writeTab('session', id.value)
@@ -91,7 +89,7 @@ export const useSession = defineStore('session', () => {
     written = JSON.stringify(arena.snapshot())
   }
 
-  /** A fresh conversation, with the same panes and settings if no others are given. */
+  /** Starts a session with the given panes, or with the present ones without their conversations. */
   async function startNew(panes?: StoredPane[]): Promise<void> {
     await save()
     begin(newId(), Date.now())
@@ -106,9 +104,9 @@ export const useSession = defineStore('session', () => {
     })
   }
 
-  /** Gives back what is needed to bring it back. */
+  /** Deletes a session. Returns it, so that `add` can bring it back. */
   async function remove(other: string): Promise<Session | null> {
-    // The current one goes too, with its turns, or the next save would bring it back.
+    // The open session is left first; otherwise the next save would write it again.
     if (other === id.value) await startNew()
     let removed: Session | null = null
     await guarded(async () => {
@@ -119,7 +117,7 @@ export const useSession = defineStore('session', () => {
     return removed
   }
 
-  /** Adds sessions that are in no list, those that were deleted or come from a file. */
+  /** Adds sessions that were deleted before or that come from a file. */
   async function add(sessions: Session[]): Promise<void> {
     await guarded(async () => {
       for (const session of sessions) await saveSession(session)
@@ -132,12 +130,12 @@ export const useSession = defineStore('session', () => {
     part: Partial<Pick<SessionHead, 'name' | 'pinned'>>,
   ): Promise<void> {
     heads.value = heads.value.map((head) => (head.id === other ? { ...head, ...part } : head))
-    // After what is on its way, which may be the first that the list hears of it.
+    // After pending writes: one of them may be the first to put this session into the list.
     writing = writing.then(() => guarded(() => changeHead(other, part)))
     await writing
   }
 
-  /** What other tabs did in the meantime. */
+  /** Reads the list again, which other tabs may have changed. */
   async function refresh(): Promise<void> {
     await writing
     await guarded(async () => void (heads.value = await listSessions()))
@@ -151,11 +149,12 @@ export const useSession = defineStore('session', () => {
     return { id: id.value, title: titleOf(panes), name, pinned, ...times, paneNames, panes }
   }
 
+  /** Writes the session if it has changed. Resolves when all writes so far have ended. */
   function save(): Promise<unknown> {
     const now = JSON.stringify(arena.snapshot())
     if (now === written || !arena.panes.length) return writing
     written = now
-    // Vue's proxies cannot be stored: IndexedDB clones what it gets.
+    // Parsed from JSON, because IndexedDB cannot store Vue's proxies.
     const plain: Session = { ...current(), panes: JSON.parse(now) as StoredPane[], stamp: newId() }
     const known = stamps
     known.add(stampOf(plain))
@@ -171,6 +170,7 @@ export const useSession = defineStore('session', () => {
     const copy = newId()
     copies.set(known, copy)
     await saveSession({ ...session, id: copy }, known)
+    // Unless another session has been opened meanwhile, this tab continues with the copy.
     if (known === stamps) {
       id.value = copy
       forked.value = true
@@ -187,16 +187,15 @@ export const useSession = defineStore('session', () => {
         : [head, ...others]
   }
 
-  /** The page is about to go: what is not saved yet waits in the tab. */
+  /** Keeps what is not saved when the page is left; see tabDraft.ts. */
   function leave() {
     const session = current()
     if (!session.panes.length) return
     if (JSON.stringify(session.panes) === written && !pending) return
-    const draft: Draft = { session, stamps: [...stamps] }
-    if (!writeTab('draft', draft)) void save()
+    if (!leaveDraft({ session, stamps: [...stamps] })) void save()
   }
 
-  /** Sessions to be exported: those with turns. */
+  /** The sessions to export, by id or all of them; sessions without turns are left out. */
   async function take(which: string | 'all'): Promise<Session[]> {
     await save()
     if (which === id.value) return [current()]
@@ -208,6 +207,7 @@ export const useSession = defineStore('session', () => {
     return found.filter(({ panes }) => panes.some(({ turns }) => turns.length))
   }
 
+  /** Runs a database operation; its error becomes `storageError`, as the page works without one. */
   async function guarded(work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -234,23 +234,3 @@ export const useSession = defineStore('session', () => {
     take,
   }
 })
-
-/** The draft of a tab, unless somebody wrote after it. */
-function newer(draft: Draft | null, found: Session | null): Session | null {
-  if (!draft || (found && !draft.stamps.includes(stampOf(found)))) return found
-  const { session } = draft
-  const panes = session.panes.map((pane) => ({ ...pane, ...atRest(pane, session.updatedAt) }))
-  return { ...session, panes }
-}
-
-const DAY_MS = 86_400_000
-
-/** Tabs that were opened and left without a prompt leave a blank session behind. */
-async function withoutStaleBlanks(list: SessionHead[], keep: unknown): Promise<SessionHead[]> {
-  const stale = list.filter(
-    ({ id, title, name, updatedAt }) =>
-      !title && !name && id !== keep && updatedAt < Date.now() - DAY_MS,
-  )
-  for (const { id } of stale) await deleteSession(id)
-  return list.filter((head) => !stale.includes(head))
-}

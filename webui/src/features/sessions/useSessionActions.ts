@@ -1,17 +1,21 @@
 /** What a person does with sessions; leaving one stops what still runs in it. */
 import { shallowRef } from 'vue'
-import { newId } from '../arena/arenaStore'
-import type { Session } from './sessionDatabase'
-import { exportCsv, exportJson, exportJsonl, exportName } from '../../conversation/export/sessions'
-import type { Format } from '../../conversation/export/sessions'
+
 import { readSessions } from '../../conversation/import/sessions'
 import { exportMarkdown } from '../../conversation/export/report'
 import type { Words } from '../../conversation/export/report'
 import { useSession } from './sessionStore'
 import { useBroadcast } from '../chat/useBroadcast'
 import { download } from '../../lib/browser/download'
-import { chooseFile, useFile } from './useImportFile'
+import { useImportFile } from './useImportFile'
 import { useI18n } from '../../locales/useI18n'
+import type { Session } from '../../conversation/sessions'
+import { chooseFile } from '../../lib/browser/chooseFile'
+import { newId } from '../../lib/browser/newId'
+import { exportName } from '../../conversation/export/formats'
+import type { Format } from '../../conversation/export/formats'
+import { exportJson } from '../../conversation/export/json'
+import { exportCsv, exportJsonl } from '../../conversation/export/rows'
 
 /** The one that was deleted last, and whether it was open. */
 const removed = shallowRef<{ session: Session; open: boolean } | null>(null)
@@ -19,7 +23,7 @@ const removed = shallowRef<{ session: Session; open: boolean } | null>(null)
 export function useSessionActions() {
   const session = useSession()
   const { stopAll } = useBroadcast()
-  const { read } = useFile()
+  const { read } = useImportFile()
   const { t } = useI18n()
 
   async function startNew() {

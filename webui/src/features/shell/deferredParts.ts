@@ -1,6 +1,6 @@
 /** The file that is fetched once the page is shown; see deferred.ts. */
 export { copyConversations } from '../chat/copyConversations'
-export { startShortcuts } from '../shortcuts/shortcuts'
+export { startShortcuts } from '../shortcuts/startShortcuts'
 export { default as NoPanes } from '../panes/NoPanes.vue'
 export { default as PaneGrid } from '../panes/PaneGrid.vue'
 export { default as SummaryBar } from '../summary/SummaryBar.vue'

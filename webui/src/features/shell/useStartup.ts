@@ -1,13 +1,14 @@
 /**
- * What the page shows first: the tab's session if there is one, else what the address asks for
- * (see comparisonLink.ts), else a pane for each of the first workers that turn up.
+ * Decides what the page shows first: the tab's session if there is one, else the comparison that the
+ * address describes (see comparisonLink.ts), else a pane for each of the first workers.
  */
 import { ref, watch } from 'vue'
 import { useArena } from '../arena/arenaStore'
 import { useSession } from '../sessions/sessionStore'
 import { useWorkers, workerName } from '../workers/workersStore'
 
-const OPENED_BY_ITSELF = 4
+/** More panes than this would be too narrow on a usual screen. */
+const PANES_AT_START = 4
 
 export function useStartup() {
   const arena = useArena()
@@ -19,18 +20,18 @@ export function useStartup() {
   async function start(): Promise<void> {
     const request = await readAddress()
     const restored = await session.restore()
-    // Whoever has begun to write keeps that.
+    // A prompt that a person has begun to write meanwhile stays.
     prompt.value ||= request?.prompt ?? ''
     if (request?.panes.length) {
-      await request.show(request.panes, request.layout)
-    } else if (!restored) openByThemselves()
-    // The prompt is filled in, never sent: a link must not make a browser talk to workers.
+      await request.openComparison(request.panes, request.layout)
+    } else if (!restored) openPanesOfNewWorkers()
+    // The prompt is filled in, not sent: a link must not make a browser talk to workers.
     if (location.search) history.replaceState(null, '', location.pathname + location.hash)
     ready.value = true
   }
 
-  /** Until the first prompt, a worker that turns up gets a pane, unless that was closed before. */
-  function openByThemselves() {
+  /** Until the first prompt, each worker that appears gets a pane, once. */
+  function openPanesOfNewWorkers() {
     const seen = new Set<string>()
     const stop = watch(
       () => workers.list.map(({ url }) => url),
@@ -41,7 +42,7 @@ export function useStartup() {
           seen.add(url)
           const open = arena.panes.some(({ workerUrl }) => workerUrl === url)
           const worker = workers.find(url)
-          if (!worker || open || worker.muted || arena.panes.length >= OPENED_BY_ITSELF) continue
+          if (!worker || open || worker.muted || arena.panes.length >= PANES_AT_START) continue
           arena.addPane({ workerUrl: url, workerName: workerName(worker) })
         }
       },
@@ -52,12 +53,12 @@ export function useStartup() {
   return { start, ready, prompt }
 }
 
-/** Most addresses ask for nothing, so what reads and opens one is not loaded with the page. */
+/** Most addresses describe no comparison, so the code for one is fetched only where it is needed. */
 async function readAddress() {
   if (!location.search) return null
-  const [{ readLink }, { useComparison }] = await Promise.all([
+  const [{ readLink }, { useOpenComparison }] = await Promise.all([
     import('../comparison/comparisonLink'),
-    import('../comparison/useComparison'),
+    import('../comparison/useOpenComparison'),
   ])
-  return { ...readLink(location.search, location.hostname || '127.0.0.1'), ...useComparison() }
+  return { ...readLink(location.search, location.hostname || '127.0.0.1'), ...useOpenComparison() }
 }

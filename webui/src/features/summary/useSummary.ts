@@ -1,10 +1,12 @@
 /** The newest turn of all panes in figures. Changes when an answer begins or ends, not with tokens. */
 import { computed } from 'vue'
 import { useArena } from '../arena/arenaStore'
-import type { Pane } from '../arena/arenaStore'
-import { askedAt } from '../turns/answerMarksStore'
-import { isBusy, metricsOf } from '../../conversation/reduce'
-import type { Answer, AnswerStatus, Metrics } from '../../conversation/reduce'
+import { askedAt } from '../../conversation/matching'
+import { metricsOf } from '../../conversation/metrics'
+import type { Metrics } from '../../conversation/metrics'
+import type { Pane } from '../../conversation/panes'
+import { isBusy } from '../../conversation/turns'
+import type { Answer, AnswerStatus } from '../../conversation/turns'
 
 /** What is compared, and which is better; the number of tokens is neither good nor bad. */
 const BETTER = {

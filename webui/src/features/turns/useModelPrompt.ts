@@ -5,12 +5,13 @@ import { getPrompt } from '../../api/prompt'
 import { isAbort } from '../../api/errors'
 import type { PromptInfo } from '../../api/wire'
 import { useArena } from '../arena/arenaStore'
-import type { Pane } from '../arena/arenaStore'
-import { askedWith } from '../../conversation/reduce'
-import type { Failure } from '../../conversation/reduce'
+
 import { useWorkers } from '../workers/workersStore'
 import { toFailure } from '../chat/useChatStream'
 import { useI18n } from '../../locales/useI18n'
+import { messagesBehind } from '../../conversation/messages'
+import type { Pane } from '../../conversation/panes'
+import type { Failure } from '../../conversation/turns'
 
 const PATIENCE_MS = 30_000
 
@@ -33,7 +34,7 @@ export function useModelPrompt(pane: Pane, turnId: string) {
         throw new ApiError({ message: t('error.noWorker'), code: 'no_worker' })
       }
       const { params, system } = answer
-      const body = { messages: askedWith(turns, index, answer), params }
+      const body = { messages: messagesBehind(turns, index, answer), params }
       const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(PATIENCE_MS)])
       const target = workers.target(pane.workerUrl)
       info.value = await getPrompt(target, system ? { ...body, system } : body, signal)

@@ -1,10 +1,15 @@
-/** Enter sends, but never the Enter that picks a candidate of an input method. */
-
-/** True when this key press means "send". */
+/** Recognises the Enter key that sends a prompt, apart from the Enter of an input method. */
 export function isSendKey(event: KeyboardEvent): boolean {
   if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey) {
     return false
   }
-  // Safari ends the composition before this event, and says so only by 229.
-  return !event.isComposing && event.keyCode !== 229
+  return !isComposing(event)
+}
+
+/**
+ * Whether a key press belongs to an input method, which uses Enter to pick a candidate. Safari
+ * ends the composition before it dispatches this event and marks it only by key code 229.
+ */
+export function isComposing({ isComposing, keyCode }: KeyboardEvent): boolean {
+  return isComposing || keyCode === 229
 }

@@ -1,6 +1,8 @@
 /**
- * Small values in the browser. A browser that refuses storage (private windows, policies) costs
- * the memory of them, not the page.
+ * Reads and writes small JSON values in localStorage and sessionStorage.
+ *
+ * A browser that refuses storage (private windows, policies, full quota) raises on access. Reading
+ * then gives null and writing false: the page works on without the stored value.
  */
 const PREFIX = 'chatzoo.'
 
@@ -12,12 +14,12 @@ export function writeLocal(key: string, value: unknown): void {
   write(() => localStorage, key, value)
 }
 
-/** For this tab only; gone when it is closed. */
+/** Reads a value of this tab, which the browser removes when the tab is closed. */
 export function readTab(key: string): unknown {
   return read(() => sessionStorage, key)
 }
 
-/** False: it could not be kept. */
+/** Writes a value of this tab. Returns false if the browser did not store it. */
 export function writeTab(key: string, value: unknown): boolean {
   return write(() => sessionStorage, key, value)
 }
@@ -35,7 +37,6 @@ function write(storage: () => Storage, key: string, value: unknown): boolean {
     storage().setItem(PREFIX + key, JSON.stringify(value))
     return true
   } catch {
-    // Refused or full: nothing that a person could do about it here.
     return false
   }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { emptyConversation, reduce } from '../../../src/conversation/reduce'
+import { reduce } from '../../../src/conversation/reduce'
 import type { ConversationEvent } from '../../../src/conversation/reduce'
 import { allMarkdown, paneMarkdown } from '../../../src/conversation/export/transcript'
+import { emptyConversation } from '../../../src/conversation/turns'
 
 const asked = { params: {}, system: null, at: 0 }
 const pane = (name: string, ...events: ConversationEvent[]) => ({

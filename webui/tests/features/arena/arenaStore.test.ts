@@ -1,6 +1,7 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { MAX_PANES, useArena } from '../../../src/features/arena/arenaStore'
+import { useArena } from '../../../src/features/arena/arenaStore'
+import { MAX_PANES } from '../../../src/conversation/panes'
 
 beforeEach(() => setActivePinia(createPinia()))
 

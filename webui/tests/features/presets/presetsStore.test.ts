@@ -2,13 +2,8 @@ import 'fake-indexeddb/auto'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { BadFile } from '../../../src/conversation/import/document'
-import {
-  exportPresets,
-  freeName,
-  presetOf,
-  readPresets,
-  usePresets,
-} from '../../../src/features/presets/presetsStore'
+import { freeName, presetOf, usePresets } from '../../../src/features/presets/presetsStore'
+import { exportPresets, readPresets } from '../../../src/features/presets/presetFile'
 
 const pane = {
   id: 'p',

@@ -7,12 +7,12 @@ import {
   loadAllSessions,
   loadSession,
   saveSession,
-  titleOf,
 } from '../../../src/features/sessions/sessionDatabase'
-import type { Session } from '../../../src/features/sessions/sessionDatabase'
 import type { ConversationEvent } from '../../../src/conversation/reduce'
 import { searchSessions } from '../../../src/features/sessions/searchSessions'
 import { pane, session as sessionOf } from '../../conversation/sample'
+import { titleOf } from '../../../src/conversation/sessions'
+import type { Session } from '../../../src/conversation/sessions'
 
 const asked = { params: { seed: 1 }, system: 'be kind', at: 0 }
 

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { describe, expect, it } from 'vitest'
-import { SHORTCUTS, keysOf, shortcutOf } from '../../../src/features/shortcuts/shortcuts'
-import type { ShortcutId } from '../../../src/features/shortcuts/shortcuts'
+import { SHORTCUTS, keysOf, shortcutOf } from '../../../src/features/shortcuts/shortcutKeys'
+import type { ShortcutId } from '../../../src/features/shortcuts/shortcutKeys'
 
 /** What a press in an element asks for. */
 function press(init: KeyboardEventInit, tag = 'body', isMac = false): ShortcutId | null {

@@ -1,21 +1,21 @@
-/** Opens panes that somebody described: a preset, or an address. */
-import { newId, useArena } from '../arena/arenaStore'
-import type { Layout, Pane, StoredPane } from '../arena/arenaStore'
+/** Opens the panes of a preset or of a link in a new session. */
+import type { Layout, Pane, StoredPane } from '../../conversation/panes'
+import { newId } from '../../lib/browser/newId'
+import { useArena } from '../arena/arenaStore'
+import { useBroadcast } from '../chat/useBroadcast'
 import { useSession } from '../sessions/sessionStore'
 import { useWorkers, workerName } from '../workers/workersStore'
-import { useBroadcast } from '../chat/useBroadcast'
 
-export function useComparison() {
+type DescribedPane = Pick<Pane, 'workerUrl' | 'settings' | 'system'> & { workerName?: string }
+
+export function useOpenComparison() {
   const arena = useArena()
   const session = useSession()
   const workers = useWorkers()
   const { stopAll } = useBroadcast()
 
-  /** In a new session; a worker that is in no list is added, under the name that it has there. */
-  async function show(
-    panes: (Pick<Pane, 'workerUrl' | 'settings' | 'system'> & { workerName?: string })[],
-    layout: Layout,
-  ): Promise<void> {
+  /** Workers that are not registered are added, under the name that the description gives them. */
+  async function openComparison(panes: DescribedPane[], layout: Layout): Promise<void> {
     stopAll()
     const stored = panes.map(({ workerUrl, settings, system, workerName: name }): StoredPane => {
       const worker = workers.find(workerUrl) ?? workers.add({ url: workerUrl, name })
@@ -32,5 +32,5 @@ export function useComparison() {
     arena.layout = layout
   }
 
-  return { show }
+  return { openComparison }
 }

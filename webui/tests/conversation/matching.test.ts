@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { counterpart, marksOf } from '../../../src/features/turns/answerMarksStore'
-import { emptyConversation, reduce } from '../../../src/conversation/reduce'
-import type { ConversationEvent, Turn } from '../../../src/conversation/reduce'
+import { reduce } from '../../src/conversation/reduce'
+import type { ConversationEvent } from '../../src/conversation/reduce'
+import { counterpart, marksOf } from '../../src/conversation/matching'
+import { emptyConversation } from '../../src/conversation/turns'
+import type { Turn } from '../../src/conversation/turns'
 
 let count = 0
 function turn(prompt: string, text: string, at = 0, end: 'done' | 'none' | 'stop' = 'done'): Turn {
