@@ -1,24 +1,23 @@
-/** What a person does with sessions; leaving one stops what still runs in it. */
+/** Actions of a person on sessions. Leaving a session stops the answers that still stream in it. */
 import { shallowRef } from 'vue'
-
-import { readSessions } from '../../conversation/import/sessions'
-import { exportMarkdown } from '../../conversation/export/report'
-import type { Words } from '../../conversation/export/report'
-import { useSession } from './sessionStore'
-import { useBroadcast } from '../chat/useBroadcast'
-import { download } from '../../lib/browser/download'
-import { useImportFile } from './useImportFile'
-import { useI18n } from '../../locales/useI18n'
-import type { Session } from '../../conversation/sessions'
-import { chooseFile } from '../../lib/browser/chooseFile'
-import { newId } from '../../lib/browser/newId'
 import { exportName } from '../../conversation/export/formats'
 import type { Format } from '../../conversation/export/formats'
 import { exportJson } from '../../conversation/export/json'
+import { exportMarkdown } from '../../conversation/export/report'
+import type { Words } from '../../conversation/export/report'
 import { exportCsv, exportJsonl } from '../../conversation/export/rows'
+import { readSessions } from '../../conversation/import/sessions'
+import type { Session } from '../../conversation/sessions'
+import { chooseFile } from '../../lib/browser/chooseFile'
+import { download } from '../../lib/browser/download'
+import { newId } from '../../lib/browser/newId'
+import { useI18n } from '../../locales/useI18n'
+import { useBroadcast } from '../chat/useBroadcast'
+import { useSession } from './sessionStore'
+import { useImportFile } from './useImportFile'
 
-/** The one that was deleted last, and whether it was open. */
-const removed = shallowRef<{ session: Session; open: boolean } | null>(null)
+/** The session that was deleted last, and whether it was open. */
+const removed = shallowRef<{ session: Session; wasOpen: boolean } | null>(null)
 
 export function useSessionActions() {
   const session = useSession()
@@ -41,25 +40,26 @@ export function useSessionActions() {
     const wasOpen = id === session.id
     if (wasOpen) stopAll()
     const gone = await session.remove(id)
-    removed.value = gone && { session: gone, open: wasOpen }
+    removed.value = gone && { session: gone, wasOpen }
   }
 
-  async function bringBack() {
+  async function restore() {
     const back = removed.value
     removed.value = null
     if (!back) return
     await session.add([back.session])
-    if (back.open) await open(back.session.id)
+    if (back.wasOpen) await open(back.session.id)
   }
 
-  async function save(which: string | 'all', format: Format) {
+  async function exportFile(which: string | 'all', format: Format) {
     const sessions = await session.take(which)
     const now = new Date()
-    const [extension, type, text] = written(format, sessions, now)
+    const [extension, type, text] = fileOf(format, sessions, now)
     download(exportName(sessions, now, extension), text, type)
   }
 
-  function written(format: Format, sessions: Session[], now: Date): [string, string, string] {
+  /** File name extension, media type and content. */
+  function fileOf(format: Format, sessions: Session[], now: Date): [string, string, string] {
     switch (format) {
       case 'json':
         return ['json', 'application/json', exportJson(sessions, now)]
@@ -91,8 +91,8 @@ export function useSessionActions() {
     finish: t('metrics.finish'),
   })
 
-  /** What became of it, as a sentence; null: no file was chosen. */
-  async function load(): Promise<{ text: string; failed: boolean } | null> {
+  /** Adds the sessions of a file. Returns the result in words; null if no file was chosen. */
+  async function importFile(): Promise<{ text: string; failed: boolean } | null> {
     const file = await chooseFile()
     if (!file) return null
     let count = 0
@@ -107,5 +107,5 @@ export function useSessionActions() {
       : { text: t('import.done', { count }), failed: false }
   }
 
-  return { removed, startNew, open, remove, bringBack, save, load }
+  return { removed, startNew, open, remove, restore, exportFile, importFile }
 }
