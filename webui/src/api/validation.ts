@@ -1,13 +1,14 @@
 /**
- * Answers of workers and hubs in the shape that the page relies on, whoever gave them.
+ * Validates responses of workers and hubs and gives them the shape that the page relies on.
  *
- * What is missing or of another type becomes null or goes; texts become escapeInvisible. So one wrong
- * worker costs its own card, not the page.
+ * What is missing or has the wrong type becomes null or is left out, and invisible characters are
+ * escaped. A faulty worker thus affects its own card, not the page.
  */
 import { ApiError } from './errors'
-import { escapeInvisibleDeep, isObject, escapeInvisible } from '../lib/text/invisible'
+import { escapeInvisible, escapeInvisibleDeep } from '../lib/text/invisible'
 import { BadUrl, normalizeUrl } from './url'
 import type { HubState, HubWorker, ParamSchema, ParamsSchema, WorkerInfo } from './wire'
+import { isObject } from '../lib/text/json'
 
 type Json = Record<string, unknown>
 
@@ -25,7 +26,7 @@ const TEXTS = [
   'error',
 ] as const
 
-/** Raises ApiError where this is no worker's answer. */
+/** The facts of a worker. Raises ApiError if this is not the response of a worker. */
 export function toInfo(json: unknown): WorkerInfo {
   if (!isObject(json) || !STATES.has(json.state)) {
     throw new ApiError({ message: 'this is no ChatZoo worker', code: 'not_a_worker' })
@@ -39,7 +40,7 @@ export function toInfo(json: unknown): WorkerInfo {
   return info as unknown as WorkerInfo
 }
 
-/** Names and values of settings stay as they are: they are sent back. */
+/** The settings schema. Names and values stay unchanged, because they are sent back. */
 export function toParams(json: unknown): ParamsSchema {
   if (!isObject(json)) return {}
   const title = escapeInvisible(toText(json.title) ?? '')
@@ -61,7 +62,7 @@ function toParam(name: string, property: Json): ParamSchema {
   }
 }
 
-/** Entries without an address are left out. */
+/** The hub's list; null if this is not one. Entries without a valid address are left out. */
 export function toHubWorkers(json: unknown): HubWorker[] | null {
   if (!isObject(json) || !Array.isArray(json.workers)) return null
   return json.workers.filter(isObject).flatMap((entry) => toHubWorker(entry) ?? [])

@@ -5,6 +5,7 @@
  */
 import { BadUrl, normalizeUrl } from '../../api/url'
 import type { ParamValues } from '../../api/wire'
+import { isObject } from '../../lib/text/json'
 
 /** A file that cannot be used; `where` names the field or the version that is wrong. */
 export class BadFile extends Error {
@@ -35,7 +36,7 @@ export function readDocument(
     throw new BadFile('notJson')
   }
   const file = new DocumentField(value, '')
-  if (!isRecord(value) || value.format !== format) throw new BadFile('notOurs')
+  if (!isObject(value) || value.format !== format) throw new BadFile('notOurs')
   const version = versions.find((one) => one === value.version)
   if (version === undefined) throw new BadFile('version', String(value.version).slice(0, 20))
   return { file, version }
@@ -50,7 +51,7 @@ export class DocumentField {
 
   /** The field `name` of an object. Inherited names such as `constructor` count as missing. */
   at(name: string): DocumentField {
-    if (!isRecord(this.value)) throw this.wrong()
+    if (!isObject(this.value)) throw this.wrong()
     const value = Object.hasOwn(this.value, name) ? this.value[name] : undefined
     return new DocumentField(value, this.where ? `${this.where}.${name}` : name)
   }
@@ -102,7 +103,7 @@ export class DocumentField {
 
   /** Settings of a request: plain values, or lists of them, by name. */
   settings(): ParamValues {
-    if (!isRecord(this.value)) throw this.wrong()
+    if (!isObject(this.value)) throw this.wrong()
     const entries = Object.entries(this.value)
     if (entries.length > MAX_SETTINGS) throw new BadFile('tooMany', this.where)
     for (const [name, value] of entries) {
@@ -121,9 +122,6 @@ export class DocumentField {
     return new BadFile('field', this.where)
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isPlain = (value: unknown) =>
   value === null || ['boolean', 'number', 'string'].includes(typeof value)

@@ -9,8 +9,8 @@ import { defineStore } from 'pinia'
 import { computed, ref, watch } from 'vue'
 import type { Target } from '../../api/client'
 import type { HubWorker, ParamsSchema, Progress, WorkerInfo, WorkerState } from '../../api/wire'
-import { isObject } from '../../lib/text/invisible'
 import { readLocal, readTab, writeLocal, writeTab } from '../../lib/browser/storage'
+import { isObject } from '../../lib/text/json'
 
 export type HealthState = WorkerState | 'connecting' | 'starting' | 'down'
 /** What a person is shown: a worker may be ready, and yet not for us. */

@@ -1,7 +1,8 @@
 /**
- * The difference of two texts in words. Chinese has no spaces between them, so the browser's
- * segmenter says where a word ends. Spaces belong to the word before them; how many there are
- * makes no difference but at the beginning of a line.
+ * Compares two texts word by word.
+ *
+ * Words are found by the browser's segmenter, because Chinese has no spaces between them. Spaces
+ * belong to the word before them, and their number makes no difference except at the start of a line.
  */
 import { diffArrays } from 'diff'
 
@@ -12,20 +13,20 @@ export interface Part {
 
 export interface Difference {
   parts: Part[]
-  /** Lines where words would take too long. */
+  /** `lines` where comparing words would take too long. */
   unit: 'words' | 'lines'
   removed: number
   added: number
 }
 
-/** Characters of both texts together, and milliseconds. */
+/** Limits: characters of both texts together, and milliseconds. */
 const BOUNDS = {
   words: { size: 100_000, time: 3000 },
   lines: { size: 1_000_000, time: 2000 },
 }
 type Unit = keyof typeof BOUNDS
 
-/** Null: too long, or too different, to be compared within the bounds. */
+/** The difference; null if the texts are too long or too different for the limits. */
 export function compare(before: string, after: string, bounds = BOUNDS): Difference | null {
   for (const unit of ['words', 'lines'] as const) {
     const { size, time } = bounds[unit]
@@ -39,7 +40,7 @@ export function compare(before: string, after: string, bounds = BOUNDS): Differe
 function compareBy(unit: Unit, before: string, after: string, time: number): Difference | null {
   const split = unit === 'words' ? wordsOf : linesOf
   const [old, now] = [split(before), split(after)]
-  // Numbers compare faster than texts.
+  // Words are numbered, because the algorithm compares numbers faster than strings.
   const numbers = new Map<string, number>()
   const numberOf = (text: string) => {
     const key = text.trimEnd() || text

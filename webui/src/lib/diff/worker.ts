@@ -1,4 +1,4 @@
-/** Compares two texts beside the page, so that it stays quick meanwhile. */
+/** Web worker that compares two texts, so the page stays responsive meanwhile. */
 import { compare } from './words'
 
 addEventListener('message', ({ data }: MessageEvent<[string, string]>) => {

@@ -1,14 +1,15 @@
 /**
- * Cuts growing Markdown into blocks that are finished and one that is still being written.
+ * Cuts growing Markdown into blocks that are finished and a last one that is still being written.
  *
- * Knows where blocks begin; does not know how they are rendered. A block is finished only when a
- * later block has a complete line: until then the next line may still belong to it.
+ * Blocks are the top-level blocks of markdown-it's parser. A block counts as finished only when a
+ * later block has a complete line: until then the next line may still belong to it, as the line
+ * `---` below a paragraph, which makes it a heading.
  */
 import type MarkdownIt from 'markdown-it'
 
 export interface Block {
   source: string
-  /** A fenced code block whose closing fence has not come yet. */
+  /** Whether this is a fenced code block without its closing fence. */
   openFence: boolean
 }
 
@@ -28,7 +29,7 @@ export function splitBlocks(md: MarkdownIt, source: string): Block[] {
   })
 }
 
-/** How many of the blocks, from the front, can no longer change when text is appended. */
+/** The number of blocks from the front that can no longer change when text is appended. */
 export function finishedCount(blocks: Block[]): number {
   const last = blocks.at(-1)
   if (!last) return 0
@@ -36,17 +37,19 @@ export function finishedCount(blocks: Block[]): number {
   return Math.max(0, lastHasLine ? blocks.length - 1 : blocks.length - 2)
 }
 
-/** `[label]: address` anywhere changes how other blocks read, so such a text is rendered whole. */
+/** Whether the text defines link references, `[label]: address`, which change how other blocks read. */
 export function hasReferences(source: string): boolean {
   return /^ {0,3}\[[^\]\n]+\]:/m.test(source)
 }
 
+/** Whether the last line of a fenced block is its closing fence. */
 function isClosed(source: string, markup: string): boolean {
   const lines = source.trimEnd().split('\n')
   const last = lines.length > 1 ? lines.at(-1)!.trim() : ''
   return last.length >= markup.length && [...last].every((char) => char === markup[0])
 }
 
+/** The offset of each line's first character. */
 function lineOffsets(source: string): number[] {
   const offsets = [0]
   for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) {

@@ -1,4 +1,4 @@
-/** highlight.js with the languages that answers are written in, and no others. */
+/** Highlights code by highlight.js, with the languages that models usually write. */
 import hljs from 'highlight.js/lib/core'
 import bash from 'highlight.js/lib/languages/bash'
 import c from 'highlight.js/lib/languages/c'
@@ -37,7 +37,7 @@ const languages = {
 }
 for (const [name, language] of Object.entries(languages)) hljs.registerLanguage(name, language)
 
-/** HTML of highlighted code, or null for a language that we do not know. */
+/** HTML of highlighted code; null if the language is not among those above. */
 export function highlight(code: string, language: string): string | null {
   if (!hljs.getLanguage(language)) return null
   return hljs.highlight(code, { language, ignoreIllegals: true }).value

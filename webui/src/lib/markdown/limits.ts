@@ -1,16 +1,21 @@
 /**
- * Keeps the cost of an answer bound to its length, whatever is nested in it or left open.
+ * Limits what a text can cost, whatever it nests or leaves open: parsing time stays proportional to
+ * its length, and the depth of the resulting nodes stays bounded.
  *
- * Nothing is lost by a limit: what lies deeper is shown as it was written.
+ * No text is lost by a limit: what lies deeper is shown as it was written.
  */
 import type MarkdownIt from 'markdown-it'
 import type { StateBlock, StateCore, StateInline, Token } from 'markdown-it'
 
-/** markdown-it counts a quote as one, a list as two. */
+/** Levels of blocks, by markdown-it's count: a quote is one level, a list two. */
 const DEEPEST_BLOCK = 40
 const DEEPEST_INLINE = 20
+/** Levels of HTML in highlighted code or a formula. */
 const DEEPEST_HTML = 200
-/** Each looks for its end in all that follows. */
+/**
+ * Failed attempts of a rule in one text. Each attempt searches the rest of the text for the closing
+ * sign, so n openings without one would cost n² steps.
+ */
 const UNCLOSED = 100
 
 export function limit(md: MarkdownIt): void {
@@ -20,7 +25,7 @@ export function limit(md: MarkdownIt): void {
   limitUnclosed(md.block.ruler, 'math_block_bracket', '\\[')
 }
 
-/** markdown-it's own `maxNesting` would drop what lies deeper. */
+/** Below the limit, a block becomes a paragraph. markdown-it's own `maxNesting` would drop its text. */
 function limitBlocks({ block }: MarkdownIt) {
   const tokenize = block.tokenize.bind(block)
   block.tokenize = (state, start, end) => {
@@ -44,7 +49,7 @@ function limitInline({ tokens }: StateCore) {
   }
 }
 
-/** HTML of highlighted code or of a formula that nests more than it can mean. */
+/** Whether HTML of highlighted code or of a formula nests deeper than the limit. */
 export function isTooDeep(html: string): boolean {
   let depth = 0
   for (const [, closing, selfClosing] of html.matchAll(/<(\/?)[a-z][^>]*?(\/?)>/gi)) {
@@ -54,6 +59,7 @@ export function isTooDeep(html: string): boolean {
   return false
 }
 
+/** Shows the signs of a markup token, such as `**`, as text. */
 function toText(token: Token) {
   token.content = token.markup
   token.type = 'text'
@@ -61,6 +67,7 @@ function toText(token: Token) {
   token.nesting = 0
 }
 
+/** The parts of markdown-it's rulers that are used here; they are not in its types. */
 interface Rule {
   name: string
   fn: (state: State, ...rest: number[]) => boolean
@@ -72,7 +79,7 @@ interface Ruler {
 }
 type State = StateBlock | StateInline
 
-/** After many attempts without success in one text, the rule is not tried there again. */
+/** Replaces a rule by one that gives up in a text after UNCLOSED failures. */
 function limitUnclosed(ruler: unknown, name: string, opening: string) {
   const { __rules__: rules, at } = ruler as Ruler
   const { fn, alt } = rules.find((rule) => rule.name === name)!

@@ -1,8 +1,7 @@
 /**
- * Markdown of a model → HTML that still has to be sanitised (see render.ts).
+ * Converts Markdown of a model to HTML, which has to be sanitised before use (see render.ts).
  *
- * HTML written by a model stays text; pictures become links, so that an answer cannot fetch
- * anything by itself.
+ * HTML in the text is shown as text. Images become links, so that an answer cannot load anything.
  */
 import { katex } from '@mdit/plugin-katex'
 import MarkdownIt from 'markdown-it'
@@ -22,18 +21,20 @@ export interface Env {
   references?: Record<string, unknown>
 }
 
+/** Characters; a longer formula is shown as it was written. */
 const LONGEST_FORMULA = 4000
-/** em; a formula may not be larger than its pane by much. */
+/** Largest size within a formula, in em: little more than the width of a pane. */
 const LARGEST = 50
 
 export const md: MarkdownIt = new MarkdownIt({ html: false, linkify: true, breaks: false })
   .use(katex, { delimiters: 'all' })
   .use(limit)
 
-// What does not name another place would lead into this page, with workers of a model's choice.
+// Only absolute addresses: a relative one would open this page with an address that the model chose,
+// and an address of this page can add workers.
 md.validateLink = (url) => /^(?:https?:\/\/|mailto:)/i.test(url)
 
-// `example.py` and the like must not become links.
+// Names such as `example.py` must not become links.
 md.linkify.set({ fuzzyLink: false, fuzzyEmail: false })
 
 md.renderer.rules.fence = (tokens, index, _options, env: Env) => {
@@ -45,7 +46,7 @@ md.renderer.rules.code_block = (tokens, index, _options, env: Env) =>
   codeBlock(tokens[index]!.content, '', env)
 
 md.renderer.rules.code_inline = (tokens, index) =>
-  `<code>${showUnseen(escape(tokens[index]!.content))}</code>`
+  `<code>${showInvisible(escape(tokens[index]!.content))}</code>`
 md.renderer.rules.math_inline = (tokens, index) => formula(tokens[index]!.content, false)
 md.renderer.rules.math_block = (tokens, index) =>
   `<p class="katex-block">${formula(tokens[index]!.content, true)}</p>\n`
@@ -63,7 +64,7 @@ function codeBlock(code: string, language: string, env: Env): string {
   const coloured = env.highlight && language ? highlight(code, language) : null
   const body = coloured === null || isTooDeep(coloured) ? escape(code) : coloured
   const copy = escape(env.labels.copy)
-  const shown = showUnseen(body)
+  const shown = showInvisible(body)
   return (
     `<div class="code"><div class="code-head"><span>${escape(language)}</span>` +
     `<button type="button" class="code-copy" data-copy="1">${copy}</button></div>` +
@@ -71,8 +72,8 @@ function codeBlock(code: string, language: string, env: Env): string {
   )
 }
 
-/** Code is read by what it does, so what changes its look is shown; a copy still has it. */
-function showUnseen(html: string): string {
+/** Makes invisible characters in code visible, by CSS; the text that is copied keeps them. */
+function showInvisible(html: string): string {
   return html.replace(
     INVISIBLE,
     (char) => `<span class="unseen" data-code="${codeOf(char)}">${char}</span>`,
@@ -85,25 +86,27 @@ function formula(source: string, displayMode: boolean): string {
     const html = renderToString(source, {
       displayMode,
       throwOnError: false,
-      // Its MathML beside it, unseen, would double what is parsed, sanitised and laid out.
+      // Without MathML, which is not shown and would double the nodes to parse and sanitise.
       output: 'html',
       trust: false,
       strict: 'ignore',
       maxSize: LARGEST,
-      // New for each, or a macro of one answer would change the formulas of all others.
+      // A new object each time: KaTeX stores global macros in it, which would then change the
+      // formulas of all other answers.
       macros: {},
     })
     return isTooDeep(html) ? escape(source) : readable(html, source, displayMode)
   } catch {
-    // Too deeply nested for KaTeX's recursion.
+    // Any exception: KaTeX raises a RangeError for formulas too deep for its recursion. The source
+    // is shown instead.
     return escape(source)
   }
 }
 
-/** KaTeX's HTML means nothing to a screen reader; what was written does. */
+/** Labels a formula with its source, which a screen reader can read, unlike KaTeX's HTML. */
 function readable(html: string, source: string, displayMode: boolean): string {
   if (html.startsWith('<span class="katex-error"')) return html
-  // What may scroll sideways must be reachable by keyboard.
+  // A displayed formula may scroll sideways and must be reachable by keyboard for that.
   const focus = displayMode ? ' tabindex="0"' : ''
   const label = escape(source.trim())
   return html.replace('<span', () => `<span role="math" aria-label="${label}"${focus}`)

@@ -1,10 +1,18 @@
 /**
- * Shows an answer while it grows, and again whole when it has ended.
+ * Shows an answer while it grows, and once more as a whole when it has ended.
  *
- * Finished blocks stay as they are: text is read from the last stable place only, and nothing but
- * what is still being written is rendered again. Blocks lie in parts, of which those that the end
- * has left behind cost neither layout nor painting while they are out of sight. Where blocks are in
- * sight, to let the browser find that out would cost more than it saves.
+ * While it grows, only the end of the text is parsed and rendered. The text is cut into blocks
+ * (blocks.ts); a finished block can no longer change when text is appended, so its nodes stay, and
+ * parsing starts behind the last finished block (`stable`). A token therefore costs the same at the
+ * end of a long answer as at its beginning.
+ *
+ * When the answer has ended, the text is split once more as a whole, because some Markdown reads
+ * differently in the context of the whole text, link references above all. Blocks that come out the
+ * same (compared by `key`) are not rendered again.
+ *
+ * Blocks lie in parts of 8 elements. Parts that are not among the last 3 get the class `past`, by
+ * which the browser skips their layout and paint while they are out of sight. The last parts are
+ * usually in sight, and checking them would cost the browser more than it saves.
  */
 import { finishedCount, hasReferences, splitBlocks } from './blocks'
 import type { Block } from './blocks'
@@ -13,29 +21,32 @@ import type { Labels } from './parser'
 import { referencesOf, renderMarkdown } from './render'
 
 const BLOCKS_IN_A_PART = 8
+/** Parts at the end without `past`: 24 blocks usually fill more than a screen. */
 const PARTS_AT_THE_END = 3
 
 interface Shown {
   element: HTMLElement
-  /** What it was made of, and how: the same gives the same again. */
+  /** Source and kind of rendering; an equal key means equal nodes. */
   key: string
 }
 
+/** The rendering of an ended answer, which may take several frames. */
 interface Whole {
   text: string
-  /** Of another number, other links may be meant. */
+  /** Part of the keys of texts with references, where equal blocks may have other links. */
   number: number
   blocks: Block[]
   references: Record<string, unknown> | undefined
-  /** The next block to be shown. */
+  /** Index of the block to render next. */
   next: number
 }
 
 export class MarkdownView {
+  /** The text that was shown last. */
   private text = ''
-  /** Whether all of `text` is shown. */
+  /** Whether all of `text` has been rendered. */
   private complete = false
-  /** Where the first block begins that may still change, and how many are before it. */
+  /** Offset of the first block that may still change, and the number of blocks before it. */
   private stable = 0
   private finished = 0
   private whole: Whole | null = null
@@ -48,13 +59,15 @@ export class MarkdownView {
   ) {}
 
   /**
-   * Shows `text`, the whole answer so far; `ended` says that no more will come. Returns false
-   * where `isLate` stopped it before the end: calling again goes on from there.
+   * Shows `text`, the whole answer so far; `ended` means that nothing will be added. Returns false
+   * if `isLate` stopped the work before its end; another call with the same text continues it. At
+   * least one block is rendered in each call, so the work always comes to its end.
    */
   show(text: string, ended: boolean, isLate: () => boolean = () => false): boolean {
     if (!ended) return this.grow(text, false, isLate)
     const isShown = this.whole?.text === text || (this.complete && this.text === text)
-    // The last words come first: they need not wait until everything is read again.
+    // The last words are shown first, before the whole text is parsed again. Not with references:
+    // then every block has another key and is rendered again below anyway.
     if (!isShown && !hasReferences(text)) {
       if (!this.grow(text, true, isLate) || isLate()) return false
     }
@@ -102,7 +115,7 @@ export class MarkdownView {
     return true
   }
 
-  /** Returns whether there was something to do. */
+  /** Renders a block in its place. Returns false if it is there already. */
   private place(index: number, source: string, closed: boolean): boolean {
     const references = this.whole?.references
     const key = references ? `${this.whole!.number}\0${source}` : keyOf(source, closed)
@@ -150,12 +163,15 @@ export class MarkdownView {
   }
 }
 
-/** Code is highlighted once it is closed; all else is the same when only white space follows. */
+/**
+ * Blocks with a fence depend on `closed`, as code is highlighted once it is closed. All others render
+ * the same whatever white space follows, so that does not belong to their key.
+ */
 function keyOf(source: string, closed: boolean): string {
   return /```|~~~/.test(source) ? `${closed}\0${source}` : source.trimEnd()
 }
 
-/** A list that holds a fence may still grow; only a fence of its own is known to be complete. */
+/** Whether the block is a fence itself. A fence inside of a list may be followed by more of it. */
 function isFence(source: string): boolean {
   return /^\s{0,3}(```|~~~)/.test(source)
 }

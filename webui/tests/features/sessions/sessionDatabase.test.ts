@@ -1,13 +1,6 @@
 import 'fake-indexeddb/auto'
 import { describe, expect, it } from 'vitest'
-import {
-  changeHead,
-  deleteSession,
-  listSessions,
-  loadAllSessions,
-  loadSession,
-  saveSession,
-} from '../../../src/features/sessions/sessionDatabase'
+import { changeHead, deleteSession, listSessions, loadAllSessions, loadSession, saveSession } from '../../../src/features/sessions/sessionDatabase'
 import type { ConversationEvent } from '../../../src/conversation/reduce'
 import { searchSessions } from '../../../src/features/sessions/searchSessions'
 import { pane, session as sessionOf } from '../../conversation/sample'
