@@ -1,8 +1,8 @@
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
-import { loadLanguage } from './locales/useI18n'
 import { usePreferences } from './features/preferences/preferencesStore'
+import { loadLanguage } from './locales/useI18n'
 import './styles/base.css'
 
 const pinia = createPinia()

@@ -4,11 +4,11 @@
  * What is missing or has the wrong type becomes null or is left out, and invisible characters are
  * escaped. A faulty worker thus affects its own card, not the page.
  */
-import { ApiError } from './errors'
 import { escapeInvisible, escapeInvisibleDeep } from '../lib/text/invisible'
+import { isObject } from '../lib/text/json'
+import { ApiError } from './errors'
 import { BadUrl, normalizeUrl } from './url'
 import type { HubState, HubWorker, ParamSchema, ParamsSchema, WorkerInfo } from './wire'
-import { isObject } from '../lib/text/json'
 
 type Json = Record<string, unknown>
 

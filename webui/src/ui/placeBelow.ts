@@ -1,4 +1,5 @@
-/** Puts a box below a button, their right edges in line; above it where there is more room. */
+/** Places a box below a button with aligned right edges; above it if there is more room there. */
+/** px between the button and the box, and between the box and the edge of the window. */
 const GAP = 4
 const EDGE = 8
 

@@ -1,7 +1,11 @@
-/** What a screen reader is told: that an answer began or ended, never its tokens. */
+/**
+ * Announces events to screen readers: that an answer begins or ends, never its tokens.
+ *
+ * LiveRegion.vue shows the messages where only screen readers find them.
+ */
 import { ref } from 'vue'
 
-/** Panes end at nearly the same time; with room for one sentence only, the others would be lost. */
+/** Several panes may end at once; with one message only, the others would be lost. */
 const KEPT = 8
 
 const messages = ref<{ id: number; text: string }[]>([])

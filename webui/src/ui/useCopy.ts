@@ -1,4 +1,4 @@
-/** Copies text, also where the clipboard API is missing (plain http on a LAN address). */
+/** Copies text to the clipboard, also without the clipboard API (plain http on a LAN address). */
 import { ref } from 'vue'
 import { useI18n } from '../locales/useI18n'
 import { useAnnouncer } from './useAnnouncer'
@@ -8,6 +8,7 @@ export function useCopy() {
   const { announce } = useAnnouncer()
   const { t } = useI18n()
 
+  /** Returns false if the browser did not permit it. */
   async function copy(text: string): Promise<boolean> {
     const done = navigator.clipboard
       ? await navigator.clipboard.writeText(text).then(

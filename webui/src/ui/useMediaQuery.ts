@@ -1,4 +1,4 @@
-/** A media query as a ref. */
+/** Whether a media query matches, as a ref. */
 import { onBeforeUnmount, ref } from 'vue'
 
 export function useMediaQuery(query: string) {

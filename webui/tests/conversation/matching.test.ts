@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { counterpart, marksOf } from '../../src/conversation/matching'
 import { reduce } from '../../src/conversation/reduce'
 import type { ConversationEvent } from '../../src/conversation/reduce'
-import { counterpart, marksOf } from '../../src/conversation/matching'
 import { emptyConversation } from '../../src/conversation/turns'
 import type { Turn } from '../../src/conversation/turns'
 

@@ -3,7 +3,20 @@ import { toMessages } from '../../src/conversation/messages'
 import { atRest, reduce } from '../../src/conversation/reduce'
 import type { ConversationEvent } from '../../src/conversation/reduce'
 import { copied, emptyConversation, isBusy } from '../../src/conversation/turns'
-import { asked, send, resend, at, start, delta, done, fail, run, last, texts, prompts } from './events'
+import {
+  asked,
+  send,
+  resend,
+  at,
+  start,
+  delta,
+  done,
+  fail,
+  run,
+  last,
+  texts,
+  prompts,
+} from './events'
 
 describe('reduce', () => {
   it('goes from waiting through the queue to done', () => {

@@ -1,8 +1,8 @@
 /** A session with everything that can be in one: two panes, versions, an error, reasoning. */
 
+import type { StoredPane } from '../../src/conversation/panes'
 import { reduce } from '../../src/conversation/reduce'
 import type { ConversationEvent } from '../../src/conversation/reduce'
-import type { StoredPane } from '../../src/conversation/panes'
 import { titleOf } from '../../src/conversation/sessions'
 import type { Session } from '../../src/conversation/sessions'
 import { emptyConversation } from '../../src/conversation/turns'

@@ -1,17 +1,19 @@
 /**
- * Sessions from a file that `export.ts` wrote, version 1 or 2. Everything is checked; every session
- * gets a new id, so that none is overwritten. Pure; raises BadFile.
+ * Reads sessions from a file that the JSON export wrote, version 1 or 2. Raises BadFile.
+ *
+ * Every field is checked. Every session gets a new id, so an import overwrites nothing.
  */
-import { BadFile, readDocument } from './document'
-import { atRest } from '../reduce'
+import { SESSIONS_FORMAT } from '../export/json'
 import { MAX_PANES } from '../panes'
 import type { StoredPane } from '../panes'
+import { atRest } from '../reduce'
 import { titleOf } from '../sessions'
 import type { Session } from '../sessions'
 import type { Answer, AnswerStatus, Failure, Turn } from '../turns'
+import { BadFile, readDocument } from './document'
 import type { DocumentField } from './document'
-import { SESSIONS_FORMAT } from '../export/json'
 
+/** Limits, so that a wrong file cannot fill the memory. */
 const MAX_SESSIONS = 10_000
 const MAX_TURNS = 10_000
 const MAX_VERSIONS = 1_000
@@ -63,7 +65,7 @@ function pane(field: DocumentField, readTurn: ReadTurn, newId: NewId, now: numbe
   }
 }
 
-/** Version 1 had one answer for each prompt. */
+/** A turn of version 1, which had one answer for each prompt. */
 function firstTurn(field: DocumentField, newId: NewId): Turn {
   const prompt = field.at('prompt').text()
   return { id: newId(), prompt, answer: answer(field.at('answer')), earlier: [], later: [] }
@@ -123,7 +125,7 @@ function failure(field: DocumentField): Failure {
     param: optionalText(field.at('param')),
     code: optionalText(field.at('code')),
     status: optionalNumber(field.at('status')),
-    // Version 1 wrote it in the page's own way.
+    // Version 1 wrote this name in camel case.
     retryAfter: optionalNumber(field.at('retry_after')) ?? optionalNumber(field.at('retryAfter')),
   }
 }

@@ -1,10 +1,10 @@
-/** Conversations to the clipboard, as Markdown: one pane, or all of them. Loaded on demand. */
-import { useArena } from '../arena/arenaStore'
+/** Copies the conversation of a pane, or of all panes, as Markdown. */
 import { allMarkdown, paneMarkdown } from '../../conversation/export/transcript'
-import { useCopy } from '../../ui/useCopy'
-import { useI18n } from '../../locales/useI18n'
-import { usePaneName } from '../workers/usePaneName'
 import type { Pane } from '../../conversation/panes'
+import { useI18n } from '../../locales/useI18n'
+import { useCopy } from '../../ui/useCopy'
+import { useArena } from '../arena/arenaStore'
+import { usePaneName } from '../workers/usePaneName'
 
 export function copyConversation(pane: Pane): Promise<boolean> {
   return useCopy().copy(paneMarkdown(transcriptOf(pane), useI18n().t('answer.you')))

@@ -1,10 +1,10 @@
-/** The same for several panes: one prompt to all or to one, stop all, regenerate all. */
+/** Actions on several panes at once: send a prompt, stop, regenerate, clear, undo, edit. */
 import { computed } from 'vue'
+import { copied, lastAnswer } from '../../conversation/turns'
+import { newId } from '../../lib/browser/newId'
 import { useArena } from '../arena/arenaStore'
 import { useWorkers } from '../workers/workersStore'
 import { useChatStream } from './useChatStream'
-import { copied, lastAnswer } from '../../conversation/turns'
-import { newId } from '../../lib/browser/newId'
 
 export function useBroadcast() {
   const arena = useArena()
@@ -12,16 +12,18 @@ export function useBroadcast() {
   const stream = useChatStream()
 
   const isMuted = (url: string) => workers.find(url)?.muted ?? false
+  /** Ids of the panes that prompts to all go to. */
   const audience = computed(() =>
     arena.panes.filter(({ workerUrl, muted }) => !muted && !isMuted(workerUrl)).map(({ id }) => id),
   )
-  /** The panes that the next prompt goes to. */
+  /** Ids of the panes that the next prompt goes to. */
   const targets = computed(() => (arena.targetId ? [arena.targetId] : audience.value))
   const busy = computed(() => arena.busyIds.length > 0)
   const canSend = computed(
     () => targets.value.length > 0 && !targets.value.some((id) => arena.busyIds.includes(id)),
   )
 
+  /** Returns false, and sends nothing, if a target is busy or the prompt is empty. */
   function send(prompt: string): boolean {
     if (!canSend.value || !prompt.trim()) return false
     for (const id of targets.value) void stream.send(id, prompt)
@@ -44,7 +46,7 @@ export function useBroadcast() {
     for (const { id } of arena.panes) stream.clear(id)
   }
 
-  /** The last turn of every pane that got the newest prompt; returns that prompt. */
+  /** Removes the last turn of every pane that was sent the newest prompt. Returns that prompt. */
   function undoAll(): string {
     const ids = arena.panes.map(({ id }) => id).filter((id) => arena.stateNow(id).turns.length)
     const newest = Math.max(...ids.map((id) => lastAnswer(arena.stateNow(id))!.sentAt))
@@ -56,7 +58,7 @@ export function useBroadcast() {
     return prompt
   }
 
-  /** Edits a prompt in each pane that got it as the same turn. */
+  /** Replaces a prompt in every pane that has it at the same place. */
   function editAll(paneId: string, turnId: string, prompt: string) {
     const turns = arena.stateNow(paneId).turns
     const index = turns.findIndex(({ id }) => id === turnId)
@@ -67,7 +69,7 @@ export function useBroadcast() {
     }
   }
 
-  /** Gives every other pane the conversation of one, up to and with a turn. */
+  /** Copies the conversation of a pane, up to and including a turn, to all other panes. */
   function continueAll(paneId: string, turnId: string) {
     const turns = arena.stateNow(paneId).turns
     const end = turns.findIndex(({ id }) => id === turnId) + 1

@@ -1,25 +1,25 @@
 /**
- * One pane's conversation with its worker: send, regenerate, stop.
+ * Runs the conversation of a pane with its worker: send, regenerate, edit, stop.
  *
- * Each pane has its own AbortController; whether it is busy follows from its last answer. Tokens
- * change a plain copy and are shown by the shared frame loop; starts and ends are shown at once.
+ * Each pane has its own AbortController. Whether a pane is busy is not stored but follows from its
+ * last answer. Every event changes the latest conversation at once (`arena.apply`); when it is shown
+ * (`arena.commit`) is decided in `show`.
  */
 import { generate } from '../../api/client'
 import { ApiError } from '../../api/errors'
-import { useArena } from '../arena/arenaStore'
-
-import type { ConversationEvent } from '../../conversation/reduce'
-import { useWorkers, workerName } from '../workers/workersStore'
-import { renderScheduler } from '../../ui/renderScheduler'
-import { useI18n } from '../../locales/useI18n'
-import { useAnnouncer } from '../../ui/useAnnouncer'
-import { usePaneName } from '../workers/usePaneName'
-import { checkWorker } from '../workers/workerPolling'
 import { toMessages } from '../../conversation/messages'
 import type { Pane } from '../../conversation/panes'
+import type { ConversationEvent } from '../../conversation/reduce'
 import { isBusy, lastAnswer } from '../../conversation/turns'
 import type { Failure } from '../../conversation/turns'
 import { newId } from '../../lib/browser/newId'
+import { useI18n } from '../../locales/useI18n'
+import { renderScheduler } from '../../ui/renderScheduler'
+import { useAnnouncer } from '../../ui/useAnnouncer'
+import { useArena } from '../arena/arenaStore'
+import { usePaneName } from '../workers/usePaneName'
+import { checkWorker } from '../workers/workerPolling'
+import { useWorkers, workerName } from '../workers/workersStore'
 
 const controllers = new Map<string, AbortController>()
 
@@ -33,14 +33,18 @@ export function useChatStream() {
   const pane = (id: string) => arena.panes.find((entry) => entry.id === id)
   const busy = (id: string) => isBusy(lastAnswer(arena.state(id)))
 
+  /**
+   * Applies an event and has it shown. Actions of a person are shown at once, in a microtask: when a
+   * prompt goes to all panes, every request is sent before the first pane is rendered. Events of a
+   * worker go through the render scheduler; begin and end of an answer are urgent there, but take
+   * their turn, because many answers may end in the same moment.
+   */
   function show(id: string, event: ConversationEvent) {
     arena.apply(id, event)
     if (isFromPerson(event)) {
       renderScheduler.cancel(id)
-      // Once the requests of all panes have left: to show one must not hold up the next.
       queueMicrotask(() => arena.commit(id))
     } else {
-      // Ends take their turn, too: eight answers may end in the same moment.
       const urgent = event.type !== 'delta' && event.type !== 'replace'
       renderScheduler.request(id, () => arena.commit(id), urgent)
     }
@@ -64,7 +68,7 @@ export function useChatStream() {
     await answer(entry)
   }
 
-  /** Puts another prompt in the place of an earlier one; what came after it is taken away. */
+  /** Replaces the prompt of a turn, removes the turns after it and asks again. */
   async function edit(id: string, turnId: string, prompt: string): Promise<void> {
     const entry = pane(id)
     if (!entry || busy(id)) return
@@ -72,12 +76,12 @@ export function useChatStream() {
     await answer(entry)
   }
 
-  /** Changes what was said without asking the worker. */
+  /** Changes the conversation without a request. While an answer streams, only versions change. */
   function change(id: string, event: Change) {
     if (!busy(id) || event.type === 'version') show(id, event)
   }
 
-  /** Ends at once here; the worker learns it from the closed connection. */
+  /** Stops at once on the page; the worker stops when it notices the closed connection. */
   function stop(id: string) {
     const controller = controllers.get(id)
     if (!controller) return
@@ -98,7 +102,7 @@ export function useChatStream() {
     arena.removePane(id)
   }
 
-  /** Streams the answer to the pane's last turn, whatever comes of it. */
+  /** Requests and streams the answer to the last turn. Errors become part of the answer. */
   async function answer(entry: Pane): Promise<void> {
     const { id } = entry
     const controller = new AbortController()
@@ -114,7 +118,7 @@ export function useChatStream() {
       const target = workers.target(entry.workerUrl)
       const events = generate(target, system ? { ...body, system } : body, controller.signal)
       for await (const event of events) {
-        // Already stopped, and perhaps asked again: what is left over belongs to nobody.
+        // Stopped meanwhile: the remaining events must not reach an answer requested since.
         if (controller.signal.aborted) return
         show(id, { ...event, at: Date.now() })
       }
@@ -122,7 +126,7 @@ export function useChatStream() {
       if (controller.signal.aborted) return
       show(id, { type: 'fail', failure: toFailure(error), at: Date.now() })
       checkWorker(entry.workerUrl)
-      // A mistake of ours: the pane says so, and the console says where.
+      // Any other exception is an error of the page: shown in the pane, and thrown for the console.
       if (!(error instanceof ApiError)) throw error
     } finally {
       if (controllers.get(id) === controller) controllers.delete(id)
@@ -144,7 +148,6 @@ export function useChatStream() {
 
 type Change = Extract<ConversationEvent, { type: 'version' | 'undo' | 'restore' | 'adopt' }>
 
-/** What a person did is seen at once. */
 function isFromPerson({ type }: ConversationEvent): boolean {
   return BY_PERSON.has(type)
 }

@@ -1,14 +1,15 @@
 /**
- * A comparison as an address:
+ * Writes a comparison as an address of the page, and reads one:
  * `?worker=URL&pane={"settings":{…},"system":"…"}&worker=URL&prompt=…&layout=rows`.
  *
- * A `pane` is of the `worker` before it, as JSON or as that in base64url. Never holds a key. Pure.
+ * A `pane` belongs to the `worker` before it and is JSON, plain or in base64url. An address never
+ * contains an API key.
  */
 import { BadUrl, normalizeUrl } from '../../api/url'
 import { BadFile } from '../../conversation/import/document'
+import { DocumentField } from '../../conversation/import/document'
 import { MAX_PANES } from '../../conversation/panes'
 import type { Layout, Pane } from '../../conversation/panes'
-import { DocumentField } from '../../conversation/import/document'
 
 type LinkPane = Pick<Pane, 'workerUrl' | 'settings' | 'system'>
 
@@ -18,10 +19,10 @@ export interface Comparison {
   layout: Layout
 }
 
-/** Servers and proxies refuse much longer ones. */
+/** Characters; many servers and proxies refuse addresses much longer than this. */
 export const MAX_LINK = 8_000
 
-/** null: it would be too long. */
+/** The address of a comparison; null if it would be too long. */
 export function linkOf(page: string, { panes, prompt, layout }: Comparison): string | null {
   const parts = panes.flatMap(({ workerUrl, settings, system }) => {
     const about = {
@@ -37,7 +38,7 @@ export function linkOf(page: string, { panes, prompt, layout }: Comparison): str
   return link.length > MAX_LINK ? null : link
 }
 
-/** Reads the address; what is no worker's address, or no pane, is left out. */
+/** The comparison of an address. Invalid workers and panes are left out. */
 export function readLink(search: string, host: string): Comparison {
   const query = new URLSearchParams(search)
   const panes: LinkPane[] = []
@@ -61,6 +62,7 @@ function workerOf(text: string, host: string): LinkPane | null {
   }
 }
 
+/** Settings and system prompt of a `pane`. Any error means that a person or program wrote it wrongly. */
 function aboutOf(text: string): Partial<LinkPane> {
   try {
     const about = new DocumentField(JSON.parse(text.startsWith('{') ? text : decoded(text)), '')
@@ -75,10 +77,10 @@ function aboutOf(text: string): Partial<LinkPane> {
   }
 }
 
-/** Chinese is half as long in base64url, plain English is longer. */
+/** The shorter encoding: base64url halves Chinese, but makes English longer. */
 function shorter(json: string): string {
-  const [plain, packed] = [encodeURIComponent(json), encoded(json)]
-  return plain.length <= packed.length ? plain : packed
+  const [plain, base64] = [encodeURIComponent(json), encoded(json)]
+  return plain.length <= base64.length ? plain : base64
 }
 
 function encoded(text: string): string {

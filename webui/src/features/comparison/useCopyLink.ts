@@ -1,9 +1,9 @@
 /** Copies an address that opens the same comparison. */
-import { useArena } from '../arena/arenaStore'
-import { linkOf } from './comparisonLink'
-import { useCopy } from '../../ui/useCopy'
 import { useI18n } from '../../locales/useI18n'
 import { useAnnouncer } from '../../ui/useAnnouncer'
+import { useCopy } from '../../ui/useCopy'
+import { useArena } from '../arena/arenaStore'
+import { linkOf } from './comparisonLink'
 
 export function useCopyLink() {
   const arena = useArena()
@@ -11,7 +11,7 @@ export function useCopyLink() {
   const { announce } = useAnnouncer()
   const { t } = useI18n()
 
-  /** With what is being written, or else the first prompt. Says what is wrong, or null. */
+  /** The address contains the draft, or else the first prompt. Returns the problem, or null. */
   async function copyLink(draft: string): Promise<string | null> {
     const { panes, layout } = arena
     const asked = arena.snapshot().find(({ turns }) => turns.length)?.turns[0]?.prompt

@@ -1,32 +1,37 @@
 /**
- * Follows a growing text, but only while its reader is at the end.
+ * Follows a growing text while its reader is at the end.
  *
- * The text is followed when the browser has laid it out anyway: to ask for its height after each
- * change would lay out the page once for every pane. A reader who goes up, however little, is let
- * go at once, with the key or the wheel's first turn: browsers scroll smoothly, in steps smaller
- * than what a model writes meanwhile, and a move to the end would take back the rest of them.
+ * The text is followed in a ResizeObserver, when the browser has computed the layout anyway: reading
+ * its height after each change would force one layout for every pane.
+ *
+ * A reader who scrolls up is released at once, by the key or the first turn of the wheel, not by the
+ * new position: browsers scroll smoothly, in steps smaller than what a model writes meanwhile, and a
+ * jump to the end would undo the rest of the movement.
  */
 import { onBeforeUnmount, onMounted, ref, watch } from 'vue'
 import type { Ref } from 'vue'
 
+/** px from the end within which a reader who scrolls down counts as being there. */
 const NEAR_PX = 40
 const KEYS_UP = ['ArrowUp', 'PageUp', 'Home']
 
 export function useAutoScroll(box: Ref<HTMLElement | null>, text: Ref<HTMLElement | null>) {
   const atEnd = ref(true)
-  /** Where the text stood when it was last looked at, in pixels. */
+  /** Scroll position at the last look, in px. */
   let last = 0
 
+  /** Finds out from the scroll position whether the reader is at the end. */
   function look() {
     const element = box.value
     if (!element) return
     const left = element.scrollHeight - element.scrollTop - element.clientHeight
-    // What got shorter moves up, too, but is then at its end.
+    // A text that became shorter also moves up, but is at its end then.
     if (element.scrollTop < last) atEnd.value = left <= 1
     else if (element.scrollTop > last && left < NEAR_PX) atEnd.value = true
     last = element.scrollTop
   }
 
+  /** Stops following when the reader is about to scroll up. */
   function letGo(event: KeyboardEvent | WheelEvent) {
     const up =
       event instanceof WheelEvent
@@ -43,14 +48,14 @@ export function useAutoScroll(box: Ref<HTMLElement | null>, text: Ref<HTMLElemen
     atEnd.value = true
   }
 
-  /** Nobody may have heard yet that the reader has gone up. */
+  /** Looks first: the scroll event of a reader who has gone up may not have arrived yet. */
   function follow() {
     if (!atEnd.value) return
     look()
     if (atEnd.value) toEnd()
   }
 
-  // A pane that gets smaller or larger (layout, phone keyboard) stays at its end, too.
+  // The box is observed as well: a pane that changes its size (layout, phone keyboard) stays at the end.
   let observer: ResizeObserver | null = null
   onMounted(() => {
     observer = new ResizeObserver(follow)

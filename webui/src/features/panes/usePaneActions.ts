@@ -1,12 +1,13 @@
 /**
- * What a person does with a pane as a whole, by menu, mouse or shortcut: move it, close it, make
- * it large. The focus never gets lost by it, and no pane loses its place in the text.
+ * Actions on a pane as a whole, by menu, mouse or shortcut: move, close, maximise, duplicate, mute.
+ *
+ * Every action leaves the focus in a sensible place and all scroll positions unchanged.
  */
 import { nextTick } from 'vue'
-import { useArena } from '../arena/arenaStore'
-import { useChatStream } from '../chat/useChatStream'
 import { useI18n } from '../../locales/useI18n'
 import { useAnnouncer } from '../../ui/useAnnouncer'
+import { useArena } from '../arena/arenaStore'
+import { useChatStream } from '../chat/useChatStream'
 import { usePaneName } from '../workers/usePaneName'
 
 const BODY = '[data-pane-body]'
@@ -38,7 +39,7 @@ export function usePaneActions() {
 
   const step = (id: string, by: -1 | 1) => move(id, arena.indexOf(id) + by)
 
-  /** Gives the focus to a pane; with one maximised, that is the one then. */
+  /** Moves the focus to a pane; if a pane is maximised, this one takes its place. */
   async function focus(id: string): Promise<void> {
     if (arena.maximised) arena.maximised = id
     await nextTick()
@@ -51,7 +52,7 @@ export function usePaneActions() {
     const count = arena.panes.length
     const inside = document.activeElement?.closest('[data-pane-id]')
     const from = arena.current ? arena.indexOf(arena.current.id) : 0
-    // From outside, the pane that had the focus last comes first.
+    // With the focus outside of the panes, it returns to the pane that had it last.
     const pane = arena.panes[inside ? (from + by + count) % count : from]
     if (pane) void focus(pane.id)
   }

@@ -1,12 +1,13 @@
 /**
- * Panes change places by their headers: press, drag onto another pane, let go. Mouse and pen only:
- * a finger on a header scrolls; it has the menu.
+ * Moves panes by dragging their headers onto another pane.
+ *
+ * For mouse and pen only: a finger on a header scrolls, and the pane's menu has the same actions.
  */
 import { onBeforeUnmount, ref } from 'vue'
 
 const HEAD = '[data-pane-head]'
 const CONTROLS = 'button, select, input, textarea, a, summary, [role="menuitem"]'
-/** What is less is a click. */
+/** A shorter movement is a click. */
 const SLACK_PX = 6
 
 const paneAt = (element: Element | null) =>
@@ -30,7 +31,7 @@ export function usePaneDrag(drop: (id: string, onto: string) => unknown) {
     window.addEventListener('pointercancel', end, { signal })
     window.addEventListener('blur', end, { signal })
     window.addEventListener('keydown', onKey, { signal, capture: true })
-    // Nothing is to be selected meanwhile.
+    // Prevents the selection of text during the drag.
     event.preventDefault()
   }
 

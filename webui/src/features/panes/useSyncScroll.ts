@@ -1,4 +1,4 @@
-/** Panes that scroll together: the one that a person scrolls leads, by share of its length. */
+/** Scrolls all panes together: the pane that a person scrolls leads, by the share of its length. */
 import type { Ref } from 'vue'
 
 const BODY = '[data-pane-body]'
@@ -7,14 +7,15 @@ export function useSyncScroll(root: Ref<HTMLElement | null>, enabled: () => bool
   let leader: Element | null = null
 
   function lead(event: Event) {
-    // The pane's own buttons scroll, too, as the one that goes to the end.
+    // A pane's buttons scroll it as well, such as the one that jumps to the end.
     leader = (event.target as Element).closest('[data-pane-id]')?.querySelector(BODY) ?? null
   }
 
   function follow(event: Event) {
     if (!enabled() || event.target !== leader || !leader) return
     const range = leader.scrollHeight - leader.clientHeight
-    // Browsers round the place, and so the end; a place just before it would end the following.
+    // Browsers round scroll positions. Without this, a pane at its end would place the others just
+    // before theirs, and they would stop following their text.
     const share = range - leader.scrollTop < 2 ? 1 : leader.scrollTop / range
     for (const body of root.value?.querySelectorAll(BODY) ?? []) {
       if (body !== leader) body.scrollTop = share * (body.scrollHeight - body.clientHeight)

@@ -1,9 +1,9 @@
 /** Writes presets to a JSON file and reads them from one. */
 import { BadFile, readDocument } from '../../conversation/import/document'
+import type { DocumentField } from '../../conversation/import/document'
 import { MAX_PANES } from '../../conversation/panes'
 import type { Layout } from '../../conversation/panes'
 import type { Preset, PresetPane } from './presetsStore'
-import type { DocumentField } from '../../conversation/import/document'
 
 const FORMAT = 'chatzoo-presets'
 const MAX_PRESETS = 1_000

@@ -1,12 +1,15 @@
-/** Looks through the texts of all sessions. */
-import { listSessions, loadStored } from './sessionDatabase'
+/** Searches the texts of all stored sessions. */
 import { atRest } from '../../conversation/reduce'
 import type { Session } from '../../conversation/sessions'
 import { versionsOf } from '../../conversation/turns'
+import { listSessions, loadStored } from './sessionDatabase'
 
+/** Sessions read in one step, which bounds the memory that a search takes. */
 const SEARCHED_AT_ONCE = 20
 
-/** The sessions that have all the words in their prompts and answers, some at a time. */
+/**
+ * Yields the ids of sessions that contain all words, given in lower case, as it finds them.
+ */
 export async function* searchSessions(words: string[]): AsyncGenerator<string[]> {
   const ids = (await listSessions()).map(({ id }) => id)
   for (let at = 0; at < ids.length; at += SEARCHED_AT_ONCE) {
@@ -20,7 +23,7 @@ export async function* searchSessions(words: string[]): AsyncGenerator<string[]>
   }
 }
 
-/** Everything that a search looks at, in lower case. */
+/** All texts of a session, in lower case. */
 function textOf(session: Session): string {
   const { title, name, paneNames, panes } = session
   const turns = panes.flatMap((pane) => atRest(pane, 0).turns)

@@ -1,9 +1,11 @@
-/** Saves the session a little after each change, and at once when the page is left. */
+/** Saves the session shortly after each change, and at once when the page is hidden or left. */
 import { onBeforeUnmount, onMounted, watch } from 'vue'
 import { useArena } from '../arena/arenaStore'
 import { useSession } from './sessionStore'
 
+/** Delay after the last change. */
 const DELAY_MS = 400
+/** Longest delay after the first one: a stream changes all the time and would put off every save. */
 const LONGEST_MS = 2000
 
 export function useAutosave() {
@@ -23,12 +25,11 @@ export function useAutosave() {
     const now = Date.now()
     waitingSince ||= now
     clearTimeout(timer)
-    // A stream changes all the time, so a delay alone would never end.
     timer = setTimeout(saveNow, Math.min(DELAY_MS, Math.max(0, waitingSince + LONGEST_MS - now)))
   }
 
   function onVisibility() {
-    // A page that goes is hidden last of all, when it has left everything behind already.
+    // A page that is left becomes hidden after `pagehide`, when everything has been kept already.
     if (leaving) return
     if (document.visibilityState === 'visible') void session.refresh()
     else if (waitingSince) saveNow()

@@ -1,8 +1,12 @@
-/** Sessions that have all the words of a search, in their names at once and in their texts soon. */
+/**
+ * Filters the list of sessions by words: names and titles at once, texts of conversations as the
+ * database search finds them.
+ */
 import { computed, ref, watch } from 'vue'
 import { searchSessions } from './searchSessions'
 import { useSession } from './sessionStore'
 
+/** Delay after a key press before the texts are searched. */
 const PAUSE_MS = 150
 
 export function useSessionSearch() {

@@ -1,6 +1,9 @@
 /**
- * Parts that are not among what the page loads at once: they stand beside the prompt, or nobody
- * sees them before a click. They come in one file, which is fetched when the page is shown.
+ * Components that are loaded after the page has appeared.
+ *
+ * They are not needed to type a prompt, or appear after a click only. All of them are in one file
+ * (deferredParts.ts), which is fetched once the page is shown: that is one request, and the weight
+ * before the first message stays small.
  */
 import { defineAsyncComponent } from 'vue'
 import type { Component } from 'vue'
@@ -9,14 +12,14 @@ type Parts = typeof import('./deferredParts')
 
 export const loadParts = () => import('./deferredParts')
 
-export const AppSidebar = later((parts) => parts.AppSidebar)
-export const CopyLinkButton = later((parts) => parts.CopyLinkButton)
-export const NoPanes = later((parts) => parts.NoPanes)
-export const SidebarDrawer = later((parts) => parts.SidebarDrawer)
-export const PaneGrid = later((parts) => parts.PaneGrid)
-export const ShortcutsDialog = later((parts) => parts.ShortcutsDialog)
-export const SummaryBar = later((parts) => parts.SummaryBar)
+export const AppSidebar = deferred((parts) => parts.AppSidebar)
+export const CopyLinkButton = deferred((parts) => parts.CopyLinkButton)
+export const NoPanes = deferred((parts) => parts.NoPanes)
+export const SidebarDrawer = deferred((parts) => parts.SidebarDrawer)
+export const PaneGrid = deferred((parts) => parts.PaneGrid)
+export const ShortcutsDialog = deferred((parts) => parts.ShortcutsDialog)
+export const SummaryBar = deferred((parts) => parts.SummaryBar)
 
-function later<Part extends Component>(pick: (parts: Parts) => Part): Part {
+function deferred<Part extends Component>(pick: (parts: Parts) => Part): Part {
   return defineAsyncComponent(async () => pick(await loadParts())) as Part
 }

@@ -1,4 +1,4 @@
-/** The file that is fetched once the page is shown; see deferred.ts. */
+/** The components and functions that deferred.ts loads after the page has appeared. */
 export { copyConversations } from '../chat/copyConversations'
 export { startShortcuts } from '../shortcuts/startShortcuts'
 export { default as NoPanes } from '../panes/NoPanes.vue'

@@ -1,4 +1,4 @@
-/** Whether the list of shortcuts is shown. */
+/** Whether the list of keyboard shortcuts is open. */
 import { ref } from 'vue'
 
 const open = ref(false)

@@ -1,14 +1,18 @@
-/** The newest turn of all panes in figures. Changes when an answer begins or ends, not with tokens. */
+/**
+ * Compares the newest turn of all panes in figures.
+ *
+ * Depends on which answers are busy and on ended answers only, so a token does not recompute it.
+ */
 import { computed } from 'vue'
-import { useArena } from '../arena/arenaStore'
 import { askedAt } from '../../conversation/matching'
 import { metricsOf } from '../../conversation/metrics'
 import type { Metrics } from '../../conversation/metrics'
 import type { Pane } from '../../conversation/panes'
 import { isBusy } from '../../conversation/turns'
 import type { Answer, AnswerStatus } from '../../conversation/turns'
+import { useArena } from '../arena/arenaStore'
 
-/** What is compared, and which is better; the number of tokens is neither good nor bad. */
+/** The compared figures and which value is best. A number of tokens is neither good nor bad. */
 const BETTER = {
   ttftMs: Math.min,
   tokensPerSecond: Math.max,
@@ -19,7 +23,7 @@ export type Compared = keyof typeof BETTER
 export interface SummaryRow {
   pane: Pane
   status: AnswerStatus
-  /** Null until the answer has ended. */
+  /** Null while the answer streams. */
   metrics: Metrics | null
   best: Set<Compared>
 }
@@ -33,6 +37,7 @@ interface Entry {
 export function useSummary() {
   const arena = useArena()
 
+  // Returns the old array while it is equal, so that `rows` is not computed again.
   const entries = computed<Entry[]>((old) => {
     const now = newest()
     const isSame =
@@ -44,6 +49,7 @@ export function useSummary() {
     return isSame ? old : now
   })
 
+  /** The panes whose last prompt is the one that was sent last. */
   function newest(): Entry[] {
     const lasts = arena.panes.flatMap((pane) => {
       const turn = arena.state(pane.id).turns.at(-1)
@@ -77,7 +83,7 @@ export function useSummary() {
   return { rows, most }
 }
 
-/** Once all have ended, and only among answers that are complete. */
+/** Marks the best values: once all answers have ended, and among the complete ones only. */
 export function withBest(rows: Omit<SummaryRow, 'best'>[]): SummaryRow[] {
   const complete = rows.every(({ metrics }) => metrics)
     ? rows.filter(({ status }) => status === 'done')

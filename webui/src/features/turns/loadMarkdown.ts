@@ -1,4 +1,4 @@
-/** The Markdown libraries are four fifths of the page's weight; they come when they are needed. */
+/** Loads the Markdown libraries at first use; they are more than half of the page's weight. */
 let loading: Promise<typeof import('../../lib/markdown/view')> | null = null
 
 export function loadMarkdown() {

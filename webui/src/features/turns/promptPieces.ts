@@ -1,15 +1,14 @@
-/** A prompt in pieces, so that what a template adds and what nobody sees can be shown. Pure. */
-
+/** Cuts a prompt into text, special tokens and invisible characters, which are shown differently. */
 export interface PromptPiece {
   kind: 'text' | 'special' | 'hidden'
   text: string
 }
 
-/** What templates write around the turns. A person may have written it as well. */
+/** Special tokens that chat templates write; a person may have typed the same text. */
 const SPECIAL =
   /<[|｜][^|｜<>\n]{1,40}[|｜]>|<\/?(?:s|bos|eos|pad|unk|cls|sep|think|sop|eop|eo[a-z]|(?:start|end)_of_turn)>|<<\/?SYS>>|\[\/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|gMASK|MASK|CLS|SEP)\]/
     .source
-/** Characters that have no shape of their own, or that turn the text around. */
+/** Characters that are not drawn, or that reorder the text around them. */
 const HIDDEN = /(?![\t\n])[\p{Cc}\p{Cf}\u2028\u2029]/u.source
 const PIECES = new RegExp(`(${SPECIAL})|(${HIDDEN})`, 'gu')
 

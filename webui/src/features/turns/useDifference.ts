@@ -1,4 +1,4 @@
-/** The difference of two texts, worked out in a worker of its own; the latest question counts. */
+/** Compares two texts in a web worker. Newer texts end a comparison that is still running. */
 import { onBeforeUnmount, ref, shallowRef, watch } from 'vue'
 import type { Difference } from '../../lib/diff/words'
 import workerUrl from '../../lib/diff/worker.ts?worker&url'
@@ -39,7 +39,7 @@ export function useDifference(texts: () => readonly [string, string] | null) {
   return { difference, state }
 }
 
-/** The policy of the hub lets no script be loaded by an address that is a mere text. */
+/** The hub's Content Security Policy requires a trusted type for the address of a script. */
 const policy = (
   globalThis as { trustedTypes?: { createPolicy(name: string, rules: object): Policy } }
 ).trustedTypes?.createPolicy('chatzoo-worker', { createScriptURL: () => workerUrl })

@@ -1,19 +1,18 @@
-/** What the model was given for an answer: the worker is asked with the very same messages. */
+/** Asks a worker for the exact prompt that the model was given for an answer. */
 import { onBeforeUnmount, ref, shallowRef } from 'vue'
-import { ApiError } from '../../api/errors'
+import { ApiError, isAbort } from '../../api/errors'
 import { getPrompt } from '../../api/prompt'
-import { isAbort } from '../../api/errors'
 import type { PromptInfo } from '../../api/wire'
-import { useArena } from '../arena/arenaStore'
-
-import { useWorkers } from '../workers/workersStore'
-import { toFailure } from '../chat/useChatStream'
-import { useI18n } from '../../locales/useI18n'
 import { messagesBehind } from '../../conversation/messages'
 import type { Pane } from '../../conversation/panes'
 import type { Failure } from '../../conversation/turns'
+import { useI18n } from '../../locales/useI18n'
+import { useArena } from '../arena/arenaStore'
+import { toFailure } from '../chat/useChatStream'
+import { useWorkers } from '../workers/workersStore'
 
-const PATIENCE_MS = 30_000
+/** Longer than for other short requests: a busy worker may have to count the tokens first. */
+const TIMEOUT_MS = 30_000
 
 export function useModelPrompt(pane: Pane, turnId: string) {
   const arena = useArena()
@@ -35,7 +34,7 @@ export function useModelPrompt(pane: Pane, turnId: string) {
       }
       const { params, system } = answer
       const body = { messages: messagesBehind(turns, index, answer), params }
-      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(PATIENCE_MS)])
+      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(TIMEOUT_MS)])
       const target = workers.target(pane.workerUrl)
       info.value = await getPrompt(target, system ? { ...body, system } : body, signal)
     } catch (error) {

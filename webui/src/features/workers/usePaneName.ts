@@ -1,7 +1,7 @@
-/** What a pane is called: its worker's name, numbered where a worker has several panes. */
+/** Names a pane by its worker, with a number if the worker has several panes. */
+import type { Pane } from '../../conversation/panes'
 import { useArena } from '../arena/arenaStore'
 import { useWorkers, workerName } from './workersStore'
-import type { Pane } from '../../conversation/panes'
 
 export function usePaneName() {
   const arena = useArena()

@@ -1,10 +1,10 @@
-/** The form that registers a worker, or edits one. */
+/** The form that registers a worker or edits one. */
 import { reactive, ref } from 'vue'
 import { BadUrl, normalizeUrl } from '../../api/url'
 import { useArena } from '../arena/arenaStore'
+import { checkWorker } from './workerPolling'
 import { useWorkers, workerName } from './workersStore'
 import type { Worker } from './workersStore'
-import { checkWorker } from './workerPolling'
 
 export type FormProblem = BadUrl['reason'] | 'duplicate' | null
 
@@ -21,7 +21,7 @@ export function useWorkerForm() {
     form.apiKey = worker ? (workers.keys[worker.url] ?? '') : ''
   }
 
-  /** True when it is done; otherwise `problem` says what is wrong. */
+  /** Saves the form. Returns false if a field is wrong; `problem` says which way. */
   function submit(worker: Worker | null): boolean {
     const url = readUrl()
     if (url === null) return false
@@ -46,12 +46,14 @@ export function useWorkerForm() {
     }
   }
 
+  /** A new worker gets a pane at once. */
   function register(url: string) {
     const worker = workers.add({ url, name: form.name.trim(), apiKey: form.apiKey })
     const open = arena.panes.some(({ workerUrl }) => workerUrl === url)
     if (!open) arena.addPane({ workerUrl: url, workerName: workerName(worker) })
   }
 
+  /** Panes of the worker follow it to its new address. */
   function edit(worker: Worker, url: string) {
     const old = worker.url
     workers.setKey(old, '')

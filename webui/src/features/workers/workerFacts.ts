@@ -1,6 +1,6 @@
-/** A worker's facts in words: one line for its card, and a list for whoever wants to know. */
-import type { useI18n } from '../../locales/useI18n'
+/** Describes a worker by its facts: one line for its card, and a list for its details. */
 import { displayUrl } from '../../api/url'
+import type { useI18n } from '../../locales/useI18n'
 import { workerName } from './workersStore'
 import type { Worker } from './workersStore'
 
@@ -11,11 +11,12 @@ export interface Fact {
 
 type Translate = ReturnType<typeof useI18n>['t']
 
+/** Model, size, quantization or dtype, and device, in one line. */
 export function summaryOf(worker: Worker): string {
   const { info, url } = worker
   if (!info) return displayUrl(url)
   const model = shortModel(info.model)
-  // A worker without another name is called like its model; once is enough.
+  // A worker without a name of its own is named after its model, which need not be repeated.
   const first = model && model !== workerName(worker) ? model : displayUrl(url)
   const size = sizeOf(info.memory?.weights)
   const rest = [size, info.quantization ?? info.dtype, devicesOf(info.device_map)]
@@ -36,7 +37,7 @@ function devicesOf(map: Record<string, unknown> | null): string {
   return [...new Set(Object.values(map ?? {}).map(String))].join(', ')
 }
 
-/** Bytes in words, "" where they are not known. */
+/** A size in MB or GB; "" if it is unknown. */
 function sizeOf(bytes: number | null | undefined): string {
   if (!bytes) return ''
   return bytes < 1e10 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`

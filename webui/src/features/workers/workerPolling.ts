@@ -1,9 +1,9 @@
 /**
- * Keeps the workers' cards true: asks the hub for its list, and workers directly where no hub
- * watches them.
+ * Polls the hub for its list of workers, and workers directly where no hub watches them.
  *
- * Every worker has its own timer and its own back-off, so a dead one delays nobody. Nothing is
- * asked while the tab is hidden. `checkWorker` asks at once, after a failed answer for instance.
+ * Every worker has its own timer and back-off, so an unreachable one delays no other. Nothing is
+ * requested while the tab is hidden. A worker of a reachable hub is asked only for what the hub does
+ * not report: its facts and settings schema, once, and again after it has restarted.
  */
 import { watch as onChange } from 'vue'
 import { getInfo, getParams, listHubWorkers } from '../../api/client'
@@ -12,16 +12,19 @@ import type { HubWorker } from '../../api/wire'
 import { update, useWorkers } from './workersStore'
 import type { Worker } from './workersStore'
 
-const READY_MS = 5000
+/** Interval for a worker that is ready or has failed: its state rarely changes. */
+const SETTLED_MS = 5000
+/** Interval while a worker loads, so that its progress bar moves. Base of the back-off. */
 const CHANGING_MS = 1000
 const HUB_MS = 2000
+/** Upper bound of the back-off. */
 const LONGEST_MS = 30_000
 
 interface Watch {
   timer: ReturnType<typeof setTimeout> | undefined
   failures: number
   asking: boolean
-  /** It may have come back as another model: its settings must be read again. */
+  /** Whether the settings schema has to be read again: after a restart it may be another model's. */
   stale: boolean
 }
 
@@ -30,7 +33,8 @@ let hubTimer: ReturnType<typeof setTimeout> | undefined
 let hub: 'unknown' | 'present' | 'absent' = 'unknown'
 let hubAsking = false
 
-export function startWatching(): () => void {
+/** Starts to poll. Returns the function that ends it. */
+export function startPolling(): () => void {
   const workers = useWorkers()
   const urls = () => workers.list.map(({ url }) => url)
   const unwatch = onChange(urls, watchAll, { flush: 'post' })
@@ -45,7 +49,7 @@ export function startWatching(): () => void {
   }
 }
 
-/** Asks again now, whatever the back-off says. */
+/** Asks a worker now, regardless of its back-off. */
 export function checkWorker(url: string): void {
   const watch = watches.get(url)
   if (watch) watch.failures = 0
@@ -81,7 +85,7 @@ async function askHub(): Promise<void> {
   clearTimeout(hubTimer)
   try {
     const entries = await listHubWorkers(document.baseURI)
-    // A static file server gives 404 or its index page: then there is no hub, and none will come.
+    // Without a hub at first, the page comes from a static file server, and no hub will appear.
     hub = entries ? 'present' : hub === 'present' ? 'present' : 'absent'
     if (entries) {
       workers.hubLost = false
@@ -96,7 +100,7 @@ async function askHub(): Promise<void> {
   }
 }
 
-/** From now on its workers are asked directly, until it is back. */
+/** Asks the workers of a hub directly until the hub answers again. */
 function loseHub() {
   const workers = useWorkers()
   if (hub !== 'present' || workers.hubLost) return
@@ -129,7 +133,7 @@ async function ask(url: string): Promise<void> {
   const worker = workers.find(url)
   if (!watch || !worker || watch.asking) return
   const watchedByHub = worker.hub !== null && !workers.hubLost
-  // A worker that the hub calls down would only fill the browser's console with refusals.
+  // Each refused connection is an error in the browser's console, and the hub reports the state.
   if (watchedByHub && ['starting', 'down', 'failed'].includes(worker.health.state)) return
   clearTimeout(watch.timer)
   if (document.visibilityState === 'hidden') return
@@ -166,12 +170,12 @@ function noteFailure(worker: Worker, error: ApiError, watchedByHub: boolean) {
 }
 
 function plan(url: string, watch: Watch, worker: Worker, watchedByHub: boolean) {
-  // The hub watches for us once we know what there is to know.
+  // From here on the hub reports changes.
   if (watchedByHub && worker.info?.state === 'ready' && !watch.stale) return
-  // Only a key can change this; whoever enters one has the worker checked.
+  // Only another API key can change this, and entering one checks the worker.
   if (worker.locked) return
   const settled = worker.health.state === 'ready' || worker.health.state === 'failed'
-  const calm = settled ? READY_MS : CHANGING_MS
+  const calm = settled ? SETTLED_MS : CHANGING_MS
   const delay = watch.failures ? Math.min(LONGEST_MS, CHANGING_MS * 2 ** watch.failures) : calm
   watch.timer = setTimeout(() => void ask(url), delay)
 }

@@ -1,9 +1,9 @@
 /**
- * The workers that the page knows: those that a person registered, and those of the hub.
+ * Holds the workers: those that a person registered in this browser, and those of the hub.
  *
- * A worker's normalised address is its identity. Knows nothing of polling (see
- * workerPolling.ts) and nothing of panes. Addresses, names, order and mute are kept in
- * localStorage; API keys only in sessionStorage, so that they die with the tab.
+ * A worker is identified by its normalised address. Addresses, names, order and mute are kept in
+ * localStorage; API keys only in sessionStorage, so they are gone when the tab is closed. Polling is
+ * in workerPolling.ts.
  */
 import { defineStore } from 'pinia'
 import { computed, ref, watch } from 'vue'
@@ -13,7 +13,7 @@ import { readLocal, readTab, writeLocal, writeTab } from '../../lib/browser/stor
 import { isObject } from '../../lib/text/json'
 
 export type HealthState = WorkerState | 'connecting' | 'starting' | 'down'
-/** What a person is shown: a worker may be ready, and yet not for us. */
+/** The state that is shown; `locked` if the worker refuses our API key. */
 export type ShownState = HealthState | 'locked'
 
 export interface Health {
@@ -25,14 +25,14 @@ export interface Health {
 
 export interface Worker {
   url: string
-  /** What the person called it; empty: the worker's own name. */
+  /** Name given by a person; "" means the worker's own name. */
   givenName: string
   muted: boolean
-  /** Registered in this browser. A worker of the hub is not, unless it was registered as well. */
+  /** Whether it was registered in this browser, not only reported by the hub. */
   own: boolean
   hub: { id: string; name: string; source: HubWorker['source'] } | null
   health: Health
-  /** It refused our key, or wants one. */
+  /** Whether it refused our API key, or requires one. */
   locked: boolean
   info: WorkerInfo | null
   params: ParamsSchema | null
@@ -45,7 +45,7 @@ export const useWorkers = defineStore('workers', () => {
   const keys = ref<Record<string, string>>((readTab('keys') as Record<string, string>) ?? {})
   const hubLost = ref(false)
 
-  // A worker of the hub is remembered for its place and mute, but shown only when it is there.
+  // Workers of the hub stay in `all` for their place and mute, and are shown while the hub has them.
   const list = computed(() => all.value.filter((worker) => worker.own || worker.hub))
 
   watch(
@@ -73,7 +73,7 @@ export const useWorkers = defineStore('workers', () => {
     setKey(url, '')
   }
 
-  /** Another name or address; with another address it is another worker, still unknown. */
+  /** Changes name or address. At another address it is another worker, about which nothing is known. */
   function change(url: string, { url: now, givenName }: Pick<Worker, 'url' | 'givenName'>) {
     const index = all.value.findIndex((worker) => worker.url === url)
     const worker = all.value[index]
@@ -97,7 +97,7 @@ export const useWorkers = defineStore('workers', () => {
     all.value.splice(to, 0, moved!)
   }
 
-  /** Takes the hub's list over: new ones appear, changed ones change, missing ones go. */
+  /** Takes over the hub's list: adds new workers, updates known ones, drops missing ones. */
   function applyHub(entries: (HubWorker & { url: string })[]) {
     for (const entry of entries) {
       let worker = all.value.find(({ url }) => url === entry.url)
@@ -129,10 +129,13 @@ export function stateOf({ locked, health }: Worker): ShownState {
   return locked && health.state !== 'down' ? 'locked' : health.state
 }
 
-/** Takes news over: what has stayed the same is not touched, so nobody who shows it shows it anew. */
-export function update<T extends object>(known: T, news: Partial<T>): void {
-  for (const key of Object.keys(news) as (keyof T)[]) {
-    const [before, now] = [known[key], news[key]!]
+/**
+ * Copies new values into a reactive object and skips equal ones, field by field. Most polls bring no
+ * change, and then nothing that shows the worker is rendered again.
+ */
+export function update<T extends object>(known: T, values: Partial<T>): void {
+  for (const key of Object.keys(values) as (keyof T)[]) {
+    const [before, now] = [known[key], values[key]!]
     if (isObject(before) && isObject(now) && hasSameKeys(before, now)) update(before, now)
     else if (before !== now) known[key] = now
   }

@@ -4,12 +4,12 @@
  * HTML in the text is shown as text. Images become links, so that an answer cannot load anything.
  */
 import { katex } from '@mdit/plugin-katex'
-import MarkdownIt from 'markdown-it'
 import { renderToString } from 'katex'
-import 'katex/dist/katex.min.css'
+import MarkdownIt from 'markdown-it'
 import { codeOf, INVISIBLE } from '../text/invisible'
 import { highlight } from './highlight'
 import { isTooDeep, limit } from './limits'
+import 'katex/dist/katex.min.css'
 
 export interface Labels {
   copy: string

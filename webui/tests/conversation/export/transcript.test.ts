@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { allMarkdown, paneMarkdown } from '../../../src/conversation/export/transcript'
 import { reduce } from '../../../src/conversation/reduce'
 import type { ConversationEvent } from '../../../src/conversation/reduce'
-import { allMarkdown, paneMarkdown } from '../../../src/conversation/export/transcript'
 import { emptyConversation } from '../../../src/conversation/turns'
 
 const asked = { params: {}, system: null, at: 0 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { exportJson } from '../../../src/conversation/export/json'
 import { BadFile, MAX_BYTES } from '../../../src/conversation/import/document'
 import { readSessions } from '../../../src/conversation/import/sessions'
-import { sample } from '../sample'
 import type { Session } from '../../../src/conversation/sessions'
 import { isBusy } from '../../../src/conversation/turns'
-import { exportJson } from '../../../src/conversation/export/json'
+import { sample } from '../sample'
 
 const now = new Date(0)
 let count = 0

@@ -1,7 +1,7 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { useArena } from '../../../src/features/arena/arenaStore'
 import { MAX_PANES } from '../../../src/conversation/panes'
+import { useArena } from '../../../src/features/arena/arenaStore'
 
 beforeEach(() => setActivePinia(createPinia()))
 

@@ -2,8 +2,8 @@
 import { mount } from '@vue/test-utils'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import ComposerBar from '../../../src/features/chat/ComposerBar.vue'
 import { useArena } from '../../../src/features/arena/arenaStore'
+import ComposerBar from '../../../src/features/chat/ComposerBar.vue'
 import { useWorkers } from '../../../src/features/workers/workersStore'
 
 beforeEach(() => {

@@ -1,9 +1,9 @@
-import 'fake-indexeddb/auto'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { BadFile } from '../../../src/conversation/import/document'
-import { freeName, presetOf, usePresets } from '../../../src/features/presets/presetsStore'
 import { exportPresets, readPresets } from '../../../src/features/presets/presetFile'
+import { freeName, presetOf, usePresets } from '../../../src/features/presets/presetsStore'
+import 'fake-indexeddb/auto'
 
 const pane = {
   id: 'p',

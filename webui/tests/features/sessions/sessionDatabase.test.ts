@@ -1,11 +1,18 @@
-import 'fake-indexeddb/auto'
 import { describe, expect, it } from 'vitest'
-import { changeHead, deleteSession, listSessions, loadAllSessions, loadSession, saveSession } from '../../../src/features/sessions/sessionDatabase'
 import type { ConversationEvent } from '../../../src/conversation/reduce'
-import { searchSessions } from '../../../src/features/sessions/searchSessions'
-import { pane, session as sessionOf } from '../../conversation/sample'
 import { titleOf } from '../../../src/conversation/sessions'
 import type { Session } from '../../../src/conversation/sessions'
+import { searchSessions } from '../../../src/features/sessions/searchSessions'
+import {
+  changeHead,
+  deleteSession,
+  listSessions,
+  loadAllSessions,
+  loadSession,
+  saveSession,
+} from '../../../src/features/sessions/sessionDatabase'
+import { pane, session as sessionOf } from '../../conversation/sample'
+import 'fake-indexeddb/auto'
 
 const asked = { params: { seed: 1 }, system: 'be kind', at: 0 }
 

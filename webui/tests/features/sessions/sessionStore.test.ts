@@ -1,9 +1,9 @@
-import 'fake-indexeddb/auto'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { useArena } from '../../../src/features/arena/arenaStore'
 import { loadSession } from '../../../src/features/sessions/sessionDatabase'
 import { useSession } from '../../../src/features/sessions/sessionStore'
+import 'fake-indexeddb/auto'
 
 /** One tab; `storage` is what a reload finds again. */
 function openTab(storage = memory()) {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ref } from 'vue'
 import type { ParamsSchema, ParamValues } from '../../../src/api/wire'
-import { useSettingsForm } from '../../../src/features/settings/useSettingsForm'
 import { coerce, fieldsOf, problemOf } from '../../../src/features/settings/schemaFields'
+import { useSettingsForm } from '../../../src/features/settings/useSettingsForm'
 
 /** As pydantic writes it. */
 const schema: ParamsSchema = {

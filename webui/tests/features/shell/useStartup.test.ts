@@ -1,8 +1,8 @@
 // @vitest-environment jsdom
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { useStartup } from '../../../src/features/shell/useStartup'
 import { useSession } from '../../../src/features/sessions/sessionStore'
+import { useStartup } from '../../../src/features/shell/useStartup'
 
 beforeEach(() => setActivePinia(createPinia()))
 afterEach(() => history.replaceState(null, '', '/'))

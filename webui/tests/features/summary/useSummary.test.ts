@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { withBest } from '../../../src/features/summary/useSummary'
 import type { Metrics } from '../../../src/conversation/metrics'
+import { withBest } from '../../../src/features/summary/useSummary'
 
 const row = (ttftMs: number, tokensPerSecond: number | null, status: 'done' | 'stopped' = 'done') =>
   ({

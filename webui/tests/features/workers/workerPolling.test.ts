@@ -48,8 +48,8 @@ function showing(read: () => unknown) {
 
 /** The module remembers whether there is a hub, so every test has its own. */
 async function watch() {
-  const { startWatching, checkWorker } = await import('../../../src/features/workers/workerPolling')
-  stop = startWatching()
+  const { startPolling, checkWorker } = await import('../../../src/features/workers/workerPolling')
+  stop = startPolling()
   await vi.advanceTimersByTimeAsync(0)
   return checkWorker
 }
