@@ -1,9 +1,6 @@
-import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MAX_PANES } from '../../../src/conversation/panes'
 import { useArena } from '../../../src/features/arena/arenaStore'
-
-beforeEach(() => setActivePinia(createPinia()))
 
 const send = { type: 'send', turnId: 't', prompt: 'q', params: {}, system: null, at: 0 } as const
 

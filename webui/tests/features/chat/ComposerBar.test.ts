@@ -1,15 +1,9 @@
 // @vitest-environment jsdom
 import { mount } from '@vue/test-utils'
-import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { useArena } from '../../../src/features/arena/arenaStore'
 import ComposerBar from '../../../src/features/chat/ComposerBar.vue'
 import { useWorkers } from '../../../src/features/workers/workersStore'
-
-beforeEach(() => {
-  localStorage.clear()
-  setActivePinia(createPinia())
-})
 
 function compose() {
   // A worker that never answers: enough to see whether something was sent.

@@ -1,10 +1,7 @@
 // @vitest-environment jsdom
 import { mount } from '@vue/test-utils'
-import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import PaneDivider from '../../../src/features/panes/PaneDivider.vue'
-
-beforeEach(() => setActivePinia(createPinia()))
 
 const divider = (sizes: [number, number]) =>
   mount(PaneDivider, {

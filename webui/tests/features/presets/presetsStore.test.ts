@@ -1,5 +1,5 @@
 import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { BadFile } from '../../../src/conversation/import/document'
 import { exportPresets, readPresets } from '../../../src/features/presets/presetFile'
 import { freeName, presetOf, usePresets } from '../../../src/features/presets/presetsStore'
@@ -17,8 +17,6 @@ const preset = presetOf('1', 'Foxes', 'rows', [
   { ...pane, settings: {}, system: '' },
 ])
 const now = new Date(0)
-
-beforeEach(() => setActivePinia(createPinia()))
 
 describe('a file of presets', () => {
   it('gives back what was exported, under new ids and without a key', () => {

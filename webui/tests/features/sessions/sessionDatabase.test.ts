@@ -1,10 +1,12 @@
-import { describe, expect, it } from 'vitest'
+import { clear } from 'idb-keyval'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { ConversationEvent } from '../../../src/conversation/reduce'
 import { titleOf } from '../../../src/conversation/sessions'
 import type { Session } from '../../../src/conversation/sessions'
 import { searchSessions } from '../../../src/features/sessions/searchSessions'
 import {
   changeHead,
+  db,
   deleteSession,
   listSessions,
   loadAllSessions,
@@ -13,6 +15,8 @@ import {
 } from '../../../src/features/sessions/sessionDatabase'
 import { pane, session as sessionOf } from '../../conversation/sample'
 import 'fake-indexeddb/auto'
+
+beforeAll(() => clear(db()))
 
 const asked = { params: { seed: 1 }, system: 'be kind', at: 0 }
 

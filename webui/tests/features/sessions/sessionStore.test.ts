@@ -1,5 +1,5 @@
 import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { useArena } from '../../../src/features/arena/arenaStore'
 import { loadSession } from '../../../src/features/sessions/sessionDatabase'
 import { useSession } from '../../../src/features/sessions/sessionStore'
@@ -33,8 +33,6 @@ function memory(): Storage {
 
 const promptsOf = async (id: string) =>
   (await loadSession(id, 9))?.panes.flatMap(({ turns }) => turns.map(({ prompt }) => prompt))
-
-beforeEach(() => vi.unstubAllGlobals())
 
 describe('two tabs with one session', () => {
   it('do not write over each other: the later one goes on as a copy', async () => {

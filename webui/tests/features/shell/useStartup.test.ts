@@ -1,10 +1,8 @@
 // @vitest-environment jsdom
-import { createPinia, setActivePinia } from 'pinia'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { useSession } from '../../../src/features/sessions/sessionStore'
 import { useStartup } from '../../../src/features/shell/useStartup'
 
-beforeEach(() => setActivePinia(createPinia()))
 afterEach(() => history.replaceState(null, '', '/'))
 
 async function started(address: string, written: string): Promise<string> {
