@@ -12,6 +12,14 @@ beforeEach(() => {
   document.body.replaceChildren()
   localStorage.clear()
   sessionStorage.clear()
+  // jsdom has the dialog element without its methods.
+  HTMLDialogElement.prototype.showModal = vi.fn(function (this: HTMLDialogElement) {
+    this.open = true
+  })
+  HTMLDialogElement.prototype.close = vi.fn(function (this: HTMLDialogElement) {
+    this.open = false
+    this.dispatchEvent(new Event('close'))
+  })
 })
 // Without isolation this file runs once for each test file, and the hook has to be registered again.
 disableAutoUnmount()

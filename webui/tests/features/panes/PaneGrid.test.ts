@@ -104,7 +104,6 @@ describe('the grid of panes', () => {
 
 describe('the page without panes', () => {
   it('says how to start a worker, and registers one', async () => {
-    HTMLDialogElement.prototype.showModal = vi.fn()
     const wrapper = mount(NoPanes, { attachTo: document.body })
     expect(wrapper.get('h2').text()).toBe('Compare chat models side by side')
     expect(wrapper.get('pre').text()).toContain('chatzoo serve --type echo --port 8081')

@@ -2,8 +2,8 @@
 import { mount } from '@vue/test-utils'
 import { describe, expect, it } from 'vitest'
 import { nextTick } from 'vue'
-import { useWorkers } from '../../../src/features/workers/workersStore'
 import SettingsPanel from '../../../src/features/settings/SettingsPanel.vue'
+import { useWorkers } from '../../../src/features/workers/workersStore'
 import { addPane, addWorker, info, params } from '../page'
 
 function panel(part = {}) {

@@ -2,13 +2,12 @@
 import { mount } from '@vue/test-utils'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { nextTick } from 'vue'
-import { compare } from '../../../src/lib/diff/words'
 import DiffDialog from '../../../src/features/turns/DiffDialog.vue'
 import PromptDialog from '../../../src/features/turns/PromptDialog.vue'
+import { compare } from '../../../src/lib/diff/words'
 import { addPane, again, answered, delta, done, happen } from '../page'
 
 beforeEach(() => {
-  HTMLDialogElement.prototype.showModal = vi.fn()
   // jsdom has no web workers; this one compares in the next microtask.
   vi.stubGlobal(
     'Worker',

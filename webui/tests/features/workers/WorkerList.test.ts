@@ -8,13 +8,6 @@ import { useWorkers } from '../../../src/features/workers/workersStore'
 import { addPane, addWorker, info } from '../page'
 
 beforeEach(() => {
-  // jsdom has the dialog element without its methods.
-  HTMLDialogElement.prototype.showModal = vi.fn(function (this: HTMLDialogElement) {
-    this.open = true
-  })
-  HTMLDialogElement.prototype.close = vi.fn(function (this: HTMLDialogElement) {
-    this.open = false
-  })
   vi.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('refused'))
 })
 
