@@ -24,7 +24,7 @@ function problems(file: string, code: string): string[] {
     .map(({ message }) => message)
 }
 
-it('lets features import what is below them', () => {
+it('permits features to import lower layers', () => {
   expect(problems('features/panes/X.ts', "import '../workers/workersStore'")).toEqual([])
   expect(problems('features/panes/X.ts', "import '../../ui/IconButton.vue'")).toEqual([])
   expect(problems('App.vue', "<script setup>import './features/panes/X.vue'</script>")).toEqual([])
@@ -43,11 +43,11 @@ it.each([
   ['lib/markdown/x.ts', "import { ref } from 'vue'"],
   ['conversation/x.ts', "import { defineStore } from 'pinia'"],
   ['features/panes/x.ts', "import '../../App.vue'"],
-])('lets %s not write %s', (file, code) => {
+])('refuses in %s: %s', (file, code) => {
   expect(problems(file, code)).toHaveLength(1)
 })
 
-it('knows every folder, and refuses one that it does not know', () => {
+it('contains every folder of src, and refuses another one', () => {
   expect(problems('features/voices/x.ts', '')).toEqual([
     'features/voices is not in the table of eslint.layers.js.',
   ])

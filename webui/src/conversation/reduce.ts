@@ -1,7 +1,7 @@
 /**
  * Changes a conversation by events: `reduce(conversation, event)` gives the next conversation.
  *
- * Live streams, imported files and tests all go through this one pure function. It knows no network,
+ * Live streams, imported files and tests all go through this one pure function. It uses no network,
  * no clock (events carry their time, in milliseconds since the epoch) and no Vue.
  */
 import type { ParamValues, StreamEvent } from '../api/wire'

@@ -40,13 +40,13 @@ describe('reduce', () => {
     })
   })
 
-  it('keeps reasoning apart, and replaces what it is told to replace', () => {
+  it('keeps reasoning apart, and replaces text by `replace`', () => {
     const think = at(1050, { type: 'delta', data: { reasoning: 'hm' } })
     const replace = at(1200, { type: 'replace', data: { text: 'new', reasoning: null } })
     const answer = last(run(send('q'), start, think, delta('old'), replace, delta('er')))
     expect(answer).toMatchObject({ text: 'newer', reasoning: 'hm', firstAt: 1050 })
-    const anew = at(1300, { type: 'replace', data: { text: 'b', reasoning: 'a' } })
-    expect(last(run(send('q'), start, think, replace, anew))).toMatchObject({
+    const replacement = at(1300, { type: 'replace', data: { text: 'b', reasoning: 'a' } })
+    expect(last(run(send('q'), start, think, replace, replacement))).toMatchObject({
       text: 'b',
       reasoning: 'a',
     })
@@ -78,7 +78,7 @@ describe('reduce', () => {
     expect(last(run(send('q'), start, delta('half'), done('cancelled'))).status).toBe('stopped')
   })
 
-  it('hears nothing after the end', () => {
+  it('ignores events after the end', () => {
     const stopped = run(send('q'), start, delta('half'), { type: 'stop', at: 1200 })
     expect(last(stopped)).toMatchObject({ status: 'stopped', text: 'half' })
     for (const late of [delta('x'), done(), fail('x'), start]) {

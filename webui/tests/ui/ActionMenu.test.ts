@@ -63,7 +63,7 @@ describe('the menu of actions', () => {
     await press(key)
     document.removeEventListener('keydown', outside)
     expect(list()).toBeNull()
-    expect(outside, 'a dialog around it hears nothing of it').not.toHaveBeenCalled()
+    expect(outside, 'the key must not reach a dialog around the menu').not.toHaveBeenCalled()
     expect(document.activeElement).toBe(button.element)
     expect(run.copy).not.toHaveBeenCalled()
   })

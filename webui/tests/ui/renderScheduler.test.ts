@@ -43,7 +43,7 @@ function bench(cost: Record<string, number> = {}, drawing = 0) {
   }
 }
 
-describe('frame loop', () => {
+describe('the render scheduler', () => {
   it('shows a pane at most 20 times a second, however often it is asked', async () => {
     const b = bench()
     for (let n = 0; n < 63; n++) {
@@ -64,7 +64,7 @@ describe('frame loop', () => {
     expect(b.idle()).toBe(true)
   })
 
-  it('takes one of many costly panes a frame, and starves nobody', async () => {
+  it('takes one of many expensive panes a frame, and each pane equally often', async () => {
     const b = bench({ a: 5, b: 5, c: 5 }, 15)
     for (let n = 0; n < 30; n++) {
       for (const key of ['a', 'b', 'c']) b.request(key)
@@ -101,7 +101,7 @@ describe('frame loop', () => {
     expect(b.shown.length - before).toBeLessThan(6)
   })
 
-  it('knows that a further pane adds less than the first costs', async () => {
+  it('expects a further pane to add less than the first one', async () => {
     const keys = ['a', 'b', 'c', 'd', 'e', 'f']
     const b = bench(Object.fromEntries(keys.map((key) => [key, 5])), 30)
     for (let n = 0; n < 20; n++) {
@@ -124,7 +124,7 @@ describe('frame loop', () => {
     }
   })
 
-  it('tells how long one may go on', async () => {
+  it('ends the time of a pane', async () => {
     const b = bench()
     const alone = b.deadline()
     expect(alone()).toBe(false)
@@ -144,15 +144,15 @@ describe('frame loop', () => {
     expect(b.shown).toHaveLength(2)
   })
 
-  it('tells what fails in one pane, and shows the others', async () => {
-    const told = vi.fn()
-    vi.stubGlobal('reportError', told)
+  it('reports an error in one pane, and shows the others', async () => {
+    const reported = vi.fn()
+    vi.stubGlobal('reportError', reported)
     const b = bench()
     const failure = new Error('broken on purpose')
     b.fail('a', failure)
     b.request('b')
     await b.frame()
-    expect(told).toHaveBeenCalledExactlyOnceWith(failure)
+    expect(reported).toHaveBeenCalledExactlyOnceWith(failure)
     b.request('b', true)
     await b.frame()
     expect(b.shown.map(([key]) => key)).toEqual(['b', 'b'])

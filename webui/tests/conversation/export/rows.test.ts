@@ -27,7 +27,7 @@ describe('JSONL', () => {
 })
 
 describe('CSV', () => {
-  it('is the same table, as RFC 4180 wants it', () => {
+  it('is the same table in the form of RFC 4180', () => {
     const [head, ...rows] = parseCsv(exportCsv([sample()]).replace('\ufeff', ''))
     expect(head).toEqual(COLUMNS)
     expect(rows).toHaveLength(4)

@@ -79,7 +79,7 @@ describe('the settings of a pane', () => {
     expect(wrapper.text()).toContain('This model takes no system prompt.')
   })
 
-  it('say that they appear later, while the worker has told none', () => {
+  it('say that they appear later, while the schema is missing', () => {
     addWorker('Owl')
     const pane = addPane('Owl')
     const wrapper = mount(SettingsPanel, { props: { pane, name: 'Owl' } })

@@ -19,7 +19,7 @@ describe('the best', () => {
     ])
   })
 
-  it('is shared, and is nobody where all are equal', () => {
+  it('may be several, and none where all are equal', () => {
     expect(bests([row(10, 5), row(10, 5), row(30, 5)])).toEqual([['ttftMs'], ['ttftMs'], []])
     expect(bests([row(10, 5), row(10, 5)])).toEqual([[], []])
   })

@@ -28,17 +28,17 @@ function worker(memory: Memory | undefined) {
 const t = ((key: string) => key) as never
 
 describe('a worker in words', () => {
-  it('says how large its weights are', () => {
+  it('includes the size of the weights', () => {
     const found = summaryOf(worker({ weights: 113_400_000 }))
     expect(found).toBe('moss-int4 · 113 MB · gptq int4 (torch int4pack) · cpu')
   })
 
-  it('knows nothing of the memory of a worker that does not tell it', () => {
+  it('leaves out the memory of a worker that reports none', () => {
     expect(summaryOf(worker(undefined))).toBe('moss-int4 · gptq int4 (torch int4pack) · cpu')
     expect(aboutOf(worker(undefined), t).map(({ label }) => label)).not.toContain('worker.weights')
   })
 
-  it('tells memory by kind, and nothing of what is not known', () => {
+  it('lists memory by kind, without unknown kinds', () => {
     const found = aboutOf(worker({ weights: 26_400_000_000, cache: null, peak: 900_000 }), t)
     const memory = found.filter(({ label }) => /weights|cache|peak/.test(label))
     expect(memory).toEqual([

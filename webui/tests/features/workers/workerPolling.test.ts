@@ -39,7 +39,7 @@ function reply(url: string, init?: RequestInit): Promise<Response> {
   return Promise.resolve(Response.json(body, { status }))
 }
 
-/** Told what something of the workers is, now and whenever that is shown anew. */
+/** Records a value of the workers, now and after every change that renders it again. */
 function showing(read: () => unknown) {
   const shown = vi.fn()
   watchEffect(() => shown(read()), { flush: 'sync' })

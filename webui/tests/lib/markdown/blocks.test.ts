@@ -31,7 +31,7 @@ describe('splitBlocks', () => {
     ['~~~\n```\n', true],
     ['```', true],
     ['text', false],
-  ])('knows an open fence: %j', (source, open) => {
+  ])('detects an open fence: %j', (source, open) => {
     expect(split(source).at(-1)!.openFence).toBe(open)
   })
 })

@@ -63,7 +63,7 @@ describe('renderMarkdown', () => {
   })
 
   it.each(['f:A \\to B', 'a < b \\text{"c"}', "y' \\$\\&", 'javascript:1'])(
-    'tells a screen reader what was written: %s',
+    'labels a formula with its source: %s',
     (source) => {
       expect(dom(`$${source}$`).querySelector('[role=math]')!.ariaLabel).toBe(source)
     },

@@ -168,7 +168,7 @@ describe('MarkdownView', () => {
     expect(view.show('', true).blocks).toEqual([])
   })
 
-  it('resolves link references at the end, and those of another text anew', () => {
+  it('resolves link references at the end, separately for each text', () => {
     const view = start()
     const text = (name: string) => `See [it][1].\n\nMore.\n\n[1]: https://${name}.example\n`
     view.show(text('a'), false)
