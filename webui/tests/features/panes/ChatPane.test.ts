@@ -88,7 +88,7 @@ describe('a pane', () => {
     expect(button.attributes('aria-expanded')).toBe('true')
     const panel = wrapper.get('[data-testid=settings]')
     expect(panel.attributes('aria-label')).toBe('Settings of Fox')
-    expect(document.activeElement!.textContent).toBe('Settings')
+    expect(document.activeElement).toBe(panel.get('h2').element)
     await panel.trigger('keydown', { key: 'Escape' })
     await nextTick()
     expect(wrapper.find('[data-testid=settings]').exists()).toBe(false)
@@ -107,9 +107,9 @@ describe('the head of a pane', () => {
     expect(pane).toMatchObject({
       workerUrl: 'http://owl:1',
       workerName: 'Owl',
-      settings: {},
       system: 'Be kind.',
     })
+    expect(pane.settings).toEqual({})
     expect(wrapper.attributes('aria-label')).toBe('Owl')
   })
 
