@@ -18,26 +18,29 @@ function woff2Only(): Plugin {
 export default defineConfig({
   base: './',
   resolve: {
-    alias: { entities: fileURLToPath(new URL('src/markdown/entities.ts', import.meta.url)) },
+    alias: { entities: fileURLToPath(new URL('src/lib/markdown/entities.ts', import.meta.url)) },
   },
   plugins: [woff2Only(), vue()],
-  // Neither the page nor its libraries write components with options.
+  // Neither the page nor its libraries use Vue's options API.
   define: { __VUE_OPTIONS_API__: 'false' },
   build: {
     outDir: '../server/hub/page',
     emptyOutDir: true,
     assetsInlineLimit: 0,
-    // A relative preload polyfill is not needed: modules are few and lazily loaded on purpose.
+    // Not needed: there are few modules, and they are loaded late on purpose.
     modulePreload: { polyfill: false },
   },
   test: {
-    // Tests that need a document say so; starting one costs a second each.
+    // Tests that need a document name jsdom in their first line: starting one takes a second.
     environment: 'node',
     setupFiles: ['tests/setup.ts'],
     pool: 'threads',
+    // Files share modules and document within a thread, which halves the time of the whole run.
+    // tests/setup.ts resets what tests leave behind.
+    isolate: false,
     include: ['tests/**/*.test.ts'],
     restoreMocks: true,
-    // The tests are to use our stand-in for `entities` as well.
+    // Inlined, so that the alias of `entities` also holds in tests.
     server: { deps: { inline: ['markdown-it'] } },
   },
 })

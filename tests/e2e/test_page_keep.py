@@ -163,7 +163,7 @@ def test_what_was_exported_comes_back_in_another_browser(
     other = new_context().new_page()
     other.goto(url)
     import_file(other, path)
-    expect(other.get_by_test_id("import-result")).to_have_text("Imported: 2")
+    expect(other.get_by_test_id("session-import-result")).to_have_text("Imported: 2")
     import_file(other, path)
     expect(sessions(other)).to_have_count(4)
     session(other, "two").first.get_by_role("button").first.click()
@@ -171,7 +171,7 @@ def test_what_was_exported_comes_back_in_another_browser(
 
     path.write_text(path.read_text(encoding="utf-8").replace('"two"', "2"), encoding="utf-8")
     import_file(other, path)
-    expect(other.get_by_test_id("import-result")).to_contain_text(".text is missing")
+    expect(other.get_by_test_id("session-import-result")).to_contain_text(".text is missing")
     expect(sessions(other)).to_have_count(4)
     assert zoo_page.complaints == []
 

@@ -161,7 +161,7 @@ def test_formulas_need_style_attributes(
     assert {one.split()[0] for one in watched.violations()} == {"style-src-attr"}
 
 
-CORPUS = Path(__file__).parents[2] / "webui/tests/markdown/hostile.json"
+CORPUS = Path(__file__).parents[2] / "webui/tests/lib/markdown/hostile.json"
 # What each text of the corpus becomes, in the page, by the part of it that shows answers.
 SHOW_ALL = """
 async ([module, texts]) => {

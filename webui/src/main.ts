@@ -1,9 +1,11 @@
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
-import { loadLanguage } from './composables/useI18n'
-import { usePrefs } from './stores/prefs'
+import { usePreferences } from './features/preferences/preferencesStore'
+import { loadLanguage } from './locales/useI18n'
 import './styles/base.css'
 
 const pinia = createPinia()
-void loadLanguage(usePrefs(pinia).language).then(() => createApp(App).use(pinia).mount('#app'))
+void loadLanguage(usePreferences(pinia).language).then(() =>
+  createApp(App).use(pinia).mount('#app'),
+)

@@ -1,17 +1,20 @@
 /**
- * Calls of a worker and of the hub, by fetch. Knows paths, headers and errors; knows no state.
+ * Requests to workers and to the hub by fetch: paths, headers, time limits and errors. Holds no state.
+ *
+ * All functions raise ApiError (errors.ts).
  */
 import { ApiError, BadStream, Unreachable, isAbort, toErrorBody } from './errors'
-import { toHubWorkers, toInfo, toParams } from './shape'
+import { toHubWorkers, toInfo, toParams } from './validation'
 import type { GenerateBody, HubWorker, ParamsSchema, StreamEvent, WorkerInfo } from './wire'
 
-/** Where to call: a worker's normalised address and its key, if it wants one. */
+/** A worker's normalised address and its API key, if it requires one. */
 export interface Target {
   url: string
   apiKey?: string | null
 }
 
-const PATIENCE_MS = 4000
+/** Time limit of short requests. A worker that is busy answers them within milliseconds. */
+const TIMEOUT_MS = 4000
 
 export function getInfo(target: Target): Promise<WorkerInfo> {
   return getJson(`${target.url}/info`, target.apiKey).then(toInfo)
@@ -21,14 +24,16 @@ export function getParams(target: Target): Promise<ParamsSchema> {
   return getJson(`${target.url}/params`, target.apiKey).then(toParams)
 }
 
-/** Streams one answer. Aborting the signal stops the request in the worker. Raises ApiError. */
+/** The events of one answer. Aborting the signal also stops the request in the worker. */
 export async function* generate(
   target: Target,
   body: GenerateBody,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, void> {
   const reading = loadReader()
-  reading.catch(() => undefined) // told below, unless the call itself fails
+  // Awaited below, in parallel with the request. Without a handler, a failure to load would be
+  // reported as unhandled if the request fails first.
+  reading.catch(() => undefined)
   const response = await call(`${target.url}/generate`, {
     method: 'POST',
     headers: {
@@ -47,12 +52,15 @@ export async function* generate(
   yield* readEvents(response.body)
 }
 
-/** Fetches what reads a stream; not needed before the first prompt. */
+/** Loads the stream reader, which is not needed before the first prompt. */
 export function loadReader() {
   return import('./sse')
 }
 
-/** The hub's workers, or null where the page's own origin is no hub. Raises Unreachable. */
+/**
+ * The workers of the hub; null if the page's origin is not a hub, where a static file server gives
+ * 404 or its index page. Raises Unreachable.
+ */
 export async function listHubWorkers(base: string): Promise<HubWorker[] | null> {
   let response: Response
   try {
@@ -85,7 +93,7 @@ export async function readJson(response: Response, url: string): Promise<unknown
 }
 
 function withTimeout(): RequestInit {
-  return { signal: AbortSignal.timeout(PATIENCE_MS), cache: 'no-store' }
+  return { signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store' }
 }
 
 export function authorization(apiKey?: string | null): Record<string, string> {
@@ -98,7 +106,7 @@ export async function call(url: string, init: RequestInit): Promise<Response> {
     response = await fetch(url, { credentials: 'same-origin', ...init })
   } catch (error) {
     if (isAbort(error)) throw error
-    // Refused, blocked by the browser, or out of patience (TimeoutError): nobody answered.
+    // TypeError: refused, or blocked by the browser. TimeoutError: no answer within the time limit.
     throw new Unreachable(error instanceof Error ? error.message : String(error))
   }
   if (response.ok) return response
@@ -111,7 +119,7 @@ async function toApiError(response: Response): Promise<ApiError> {
   try {
     body = JSON.parse(text)
   } catch {
-    // Not ours: a proxy's page, for instance. Its status is what we can tell.
+    // Not an error of a worker but, for instance, the page of a proxy: only its status is reported.
   }
   const inner = body && typeof body === 'object' && 'error' in body ? body.error : null
   const retryAfter = Number(response.headers.get('retry-after') ?? NaN)

@@ -1,10 +1,12 @@
 /**
- * ApiError            an answer with a status outside 2xx, in the one error body of the wire
- * ├─ Unreachable      no answer at all: nobody listens, the browser blocked it, or it took too long
- * ├─ ConnectionLost   the answer broke off on the way
- * └─ BadStream        the stream ended without `done` or `error`, or was not what it should be
+ * Errors of requests.
+ *
+ * ApiError            a response with a status outside 2xx, with the wire's error body
+ * ├─ Unreachable      no response: not listening, blocked by the browser, or too late
+ * ├─ ConnectionLost   the response broke off
+ * └─ BadStream        the stream ended without `done` or `error`, or was malformed
  */
-import { allLegible, legible } from '../text/legible'
+import { escapeInvisible, escapeInvisibleDeep } from '../lib/text/invisible'
 import type { ErrorBody } from './wire'
 
 export class ApiError extends Error {
@@ -14,7 +16,7 @@ export class ApiError extends Error {
   constructor(
     body: ErrorBody,
     readonly status: number | null = null,
-    /** seconds */
+    /** Seconds until the request may be repeated. */
     readonly retryAfter: number | null = null,
   ) {
     super(body.message)
@@ -50,8 +52,8 @@ export function isAbort(error: unknown): boolean {
 
 export function toErrorBody(body: unknown): ErrorBody {
   if (typeof body === 'object' && body !== null && 'message' in body) {
-    const { message, ...rest } = allLegible(body)
+    const { message, ...rest } = escapeInvisibleDeep(body)
     return { ...rest, message: String(message) }
   }
-  return { message: legible(typeof body === 'string' ? body : JSON.stringify(body)) }
+  return { message: escapeInvisible(typeof body === 'string' ? body : JSON.stringify(body)) }
 }

@@ -1,9 +1,9 @@
-/** `POST /prompt`; apart, as it is loaded on demand. */
+/** `POST /prompt` of a worker. A module of its own, because it is loaded on demand. */
 import { authorization, call, readJson } from './client'
 import type { Target } from './client'
 import type { PromptBody, PromptInfo } from './wire'
 
-/** The text that the model would be given. Raises ApiError. */
+/** The text that the model would be given for a request. Raises ApiError. */
 export async function getPrompt(
   target: Target,
   body: PromptBody,

@@ -1,20 +1,22 @@
 /**
- * Reads the native event stream of a worker.
+ * Reads the event stream of a worker: bytes in, typed events out.
  *
- * Knows bytes and events. Does not know fetch, panes or what an event means. The parser keeps its
- * remainder and the decoder its half characters, so chunks may be cut at any byte.
+ * The parser keeps an incomplete line and the decoder an incomplete character, so a chunk may end at
+ * any byte. Text deltas that arrive in one chunk are joined into one event, because an event costs
+ * its readers the same however short its text is, and a fast model sends many in a chunk.
  */
 import { createParser } from 'eventsource-parser'
-import { allLegible } from '../text/legible'
+import { escapeInvisibleDeep } from '../lib/text/invisible'
 import { BadStream, ConnectionLost, isAbort, toErrorBody } from './errors'
 import type { StreamEvent } from './wire'
 
 const KNOWN = new Set(['queued', 'start', 'delta', 'replace', 'done', 'error'])
 
 /**
- * Yields the events up to and including `done` or `error`; words that came together are one delta.
- * Unknown event names and comments are skipped. Raises BadStream when the stream ends without
- * either, ConnectionLost when it breaks.
+ * Yields the events up to and including `done` or `error`.
+ *
+ * Unknown events and comments are skipped, so that a newer worker may send more. Raises BadStream if
+ * the stream ends without `done` or `error` or is malformed, ConnectionLost if it breaks off.
  */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
@@ -40,12 +42,13 @@ export async function* readEvents(
       if (done) throw new BadStream('the stream ended without done or error', 'stream_incomplete')
     }
   } finally {
-    // Also reached when the consumer leaves early; a closed stream makes this a no-op.
+    // Also reached when the consumer stops early. Cancelling closes the connection, by which the
+    // worker notices; on a stream that has ended it does nothing, and its errors do not matter.
     await reader.cancel().catch(() => undefined)
   }
 }
 
-/** Words go to those before them: an event costs its readers as much, however short its text. */
+/** Adds an event; a delta after a delta is added to that one's texts. */
 function append(events: StreamEvent[], event: StreamEvent) {
   const last = events.at(-1)
   if (last?.type === 'delta' && event.type === 'delta') {
@@ -78,12 +81,13 @@ function toEvent(type: string, text: string): StreamEvent {
     const body = 'error' in data ? (data as { error: unknown }).error : data
     return { type, data: toErrorBody(body) }
   }
-  // The answer's own words stay as they are; everything else stands among ours.
-  const spoken = type === 'delta' || type === 'replace'
-  return { type, data: spoken ? toSpoken(data) : allLegible(data) } as StreamEvent
+  // The answer's text stays as it is. All other texts appear among the page's own words.
+  const isText = type === 'delta' || type === 'replace'
+  return { type, data: isText ? textsOf(data) : escapeInvisibleDeep(data) } as StreamEvent
 }
 
-function toSpoken(data: object): object {
+/** The fields that are strings; `text` is always there. */
+function textsOf(data: object): object {
   const texts = Object.entries(data).filter(([, text]) => typeof text === 'string')
   return { text: '', ...Object.fromEntries(texts) }
 }

@@ -1,8 +1,8 @@
 /**
- * Names for the shapes that cross the wire.
+ * Types of the data that crosses the wire.
  *
- * A worker's own come from its OpenAPI document (types.ts, generated). Written here is what that
- * document does not hold: the JSON schema of the settings, and the hub's list.
+ * A worker's types are generated from its OpenAPI document (types.ts). Written here is what that
+ * document does not contain: the JSON schema of the settings, and the hub's list.
  */
 import type { components } from './types'
 
@@ -18,7 +18,7 @@ export type PromptBody = Schemas['PromptRequest']
 export type PromptInfo = Schemas['PromptResponse']
 export type Usage = Schemas['UsageBody']
 export type Timings = Schemas['TimingsBody']
-/** As far as we rely on it: a proxy in between may send less than a worker does. */
+/** Only `message` is certain: a proxy in between may send less than a worker does. */
 export type ErrorBody = { message: string } & {
   [K in 'type' | 'param' | 'code']?: string | null
 }
@@ -30,7 +30,7 @@ type PlainEvent<K extends Exclude<keyof Events, 'error'>> = { type: K; data: Eve
 export type StreamEvent =
   | PlainEvent<'queued'>
   | PlainEvent<'start'>
-  // The worker leaves out what is null.
+  // A worker leaves out fields that are null.
   | { type: 'delta'; data: Partial<Events['delta']> }
   | PlainEvent<'replace'>
   | PlainEvent<'done'>
@@ -38,7 +38,7 @@ export type StreamEvent =
 
 export type Control = 'slider' | 'number' | 'select' | 'switch' | 'text' | 'hidden'
 
-/** One property of the JSON schema that pydantic writes for a bot's settings. */
+/** A property of the JSON schema that pydantic generates for a bot's settings. */
 export interface ParamSchema {
   title?: string
   description?: string

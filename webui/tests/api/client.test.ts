@@ -49,13 +49,13 @@ describe('client', () => {
     })
   })
 
-  it('tells an answer without a stream from a stream', async () => {
+  it('refuses a response that is no stream', async () => {
     answer('{"text":"hi"}', { headers: { 'content-type': 'application/json' } })
     const failure = drain(generate(target, BODY, new AbortController().signal))
     await expect(failure).rejects.toMatchObject({ code: 'bad_stream' })
   })
 
-  it('tells nobody there from something else there', async () => {
+  it('distinguishes no response from one that is not of a worker', async () => {
     vi.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('Failed to fetch'))
     await expect(getInfo(target)).rejects.toThrow(Unreachable)
     answer('<html>')

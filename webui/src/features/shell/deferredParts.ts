@@ -1,0 +1,10 @@
+/** The components and functions that deferred.ts loads after the page has appeared. */
+export { copyConversations } from '../chat/copyConversations'
+export { startShortcuts } from '../shortcuts/startShortcuts'
+export { default as NoPanes } from '../panes/NoPanes.vue'
+export { default as PaneGrid } from '../panes/PaneGrid.vue'
+export { default as SummaryBar } from '../summary/SummaryBar.vue'
+export { default as AppSidebar } from './AppSidebar.vue'
+export { default as CopyLinkButton } from '../comparison/CopyLinkButton.vue'
+export { default as SidebarDrawer } from './SidebarDrawer.vue'
+export { default as ShortcutsDialog } from '../shortcuts/ShortcutsDialog.vue'
