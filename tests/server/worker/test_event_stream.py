@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import pytest
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
 from starlette.types import Message
+from structlog.testing import capture_logs
 
 from server.http import sse
 from server.http.errors import ApiError
@@ -124,15 +124,16 @@ def test_an_event_is_sent_without_a_cancel_scope() -> None:
     run(test)
 
 
-def test_an_internal_error_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_is_logged_once() -> None:
     async def test() -> None:
         one = ticket([])
         error = KeyError("broken on purpose")
-        assert "req_1" in str(final_error(error, one))
-        assert "broken on purpose" in capsys.readouterr().out
-        one.end(error)  # the runner logs outcomes
-        final_error(error, one)
-        final_error(ApiError(504, "request_timeout", "Too long."), one)
-        assert capsys.readouterr().out == ""
+        with capture_logs() as lines:
+            assert "req_1" in str(final_error(error, one))
+            assert [line["exc_info"] for line in lines] == [error]
+            one.end(error)  # the runner logs outcomes
+            final_error(error, one)
+            final_error(ApiError(504, "request_timeout", "Too long."), one)
+            assert len(lines) == 1
 
     run(test)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from bots.backends.echo import EchoBot
 from bots.chatbot import ChatBot
@@ -149,17 +150,18 @@ def test_stop_texts_are_bounded(client: TestClient) -> None:
 
 
 def test_a_fault_of_the_wire_is_logged_under_the_id_that_the_client_gets(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
         raise KeyError("broken on purpose")
 
     monkeypatch.setattr("server.worker.routes.generate.timings", broken)
-    reply = client.post("/generate", json=ask("x"))
+    with capture_logs() as lines:
+        reply = client.post("/generate", json=ask("x"))
     assert reply.headers["x-request-id"] in events_of(reply.text)[-1][1]["error"]["message"]
-    written = capsys.readouterr().out
-    assert "broken on purpose" in written
-    assert reply.headers["x-request-id"] in written
+    [fault] = [line for line in lines if line["log_level"] == "error"]
+    assert "broken on purpose" in str(fault["exc_info"])
+    assert reply.headers["x-request-id"] == fault["id"]
 
 
 def test_broken_json_is_422(client: TestClient) -> None:
