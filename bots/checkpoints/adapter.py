@@ -11,10 +11,10 @@ from typing import Any
 
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 
-from bots.checkpoints.load import read_json
 from bots.checkpoints.shards import Shards, listed
 from bots.checkpoints.source import ADAPTER_CONFIG
 from bots.errors import LoadError
+from bots.json_files import read_json
 from bots.layers.quantized import QuantisedLinear
 
 _FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")

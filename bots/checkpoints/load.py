@@ -4,7 +4,6 @@ Architectures that transformers has under another name are mapped by their forma
 is what its config says. No code of the checkpoint runs unless it was asked for.
 """
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -22,11 +21,7 @@ from transformers import (
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-from bots.checkpoints.formats.chatglm import weights as chatglm
-from bots.checkpoints.formats.glm import weights as glm
-from bots.checkpoints.formats.internlm2 import weights as internlm2
-from bots.checkpoints.formats.moss import weights as moss
-from bots.checkpoints.formats.native import Native, same_names
+from bots.checkpoints.formats.native_model import NativeModel, keep_names
 from bots.checkpoints.quantized.formats import Gptq, format_of, unpacked
 from bots.checkpoints.quantized.hf_quantizer import Int8Config, PackedConfig
 from bots.checkpoints.quantized.libraries import LIBRARIES, described, quantization_config, require
@@ -34,7 +29,9 @@ from bots.checkpoints.quantized.repack import packed
 from bots.checkpoints.shards import Progress, Shards, listed
 from bots.checkpoints.state_dict import Lazy, Recipe, state_dict
 from bots.errors import LoadError
+from bots.json_files import read_json
 from bots.layers.quantized import kernels
+from bots.registry.formats import find_format, load_function
 from bots.registry.registry import known_bots
 
 _DELTA = re.compile(r"-delta(-v?[\d.]+)?/?$")
@@ -55,17 +52,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     if (folder / "quantize_config.json").is_file():
         config.setdefault("quantization_config", read_json(folder / "quantize_config.json"))
     return config
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """One JSON object. Raises LoadError."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise LoadError(f"Cannot read {path.name} of {str(path.parent)!r}: {error}.") from error
-    if not isinstance(found, dict):
-        raise LoadError(f"{path.name} of {str(path.parent)!r} is not a JSON object.")
-    return found
 
 
 class Checkpoint:
@@ -97,16 +83,13 @@ class Checkpoint:
         self.runs: str | None = None
         """The quantised format and the kernels that run, once loaded."""
 
-    def _native(self, family: str | None) -> Native:
+    def _native(self, family: str | None) -> NativeModel:
+        found = find_format(self.config)
+        if found is not None and found.weights is not None:
+            made = load_function(found.weights)(self.config, family)
+            assert isinstance(made, NativeModel)
+            return made
         kind = self.config.get("model_type")
-        if kind == "moss":
-            return moss.native(self.config)
-        if kind == "internlm2":
-            return internlm2.native(self.config)
-        if kind == "chatglm" and "padded_vocab_size" in self.config:
-            return glm.native(self.config, family)
-        if kind == "chatglm":
-            return chatglm.native(self.config)
         if self.remote:
             return self._remote()
         if kind not in CONFIG_MAPPING_NAMES:
@@ -127,13 +110,13 @@ class Checkpoint:
         )
         if type(config) not in mapping:
             raise LoadError(f"The architecture {kind!r} generates no text.")
-        return Native(mapping[type(config)], config, same_names)
+        return NativeModel(mapping[type(config)], config, keep_names)
 
-    def _remote(self) -> Native:
+    def _remote(self) -> NativeModel:
         files = listed({str(name) for name in self.config["auto_map"].values()})
         _log.warning("running code of the checkpoint %s: %s", self.folder, files)
         config = AutoConfig.from_pretrained(self.folder, trust_remote_code=True)
-        return Native(AutoModelForCausalLM, config, same_names)
+        return NativeModel(AutoModelForCausalLM, config, keep_names)
 
     def load(
         self, progress: Progress | None = None, quantization: str = "auto", **placement: Any
@@ -150,7 +133,7 @@ class Checkpoint:
         if quantization in LIBRARIES:
             placement["quantization_config"] = quantization_config(quantization, placement["dtype"])
         shards = Shards(self.folder, progress)
-        if quantization != "int8" and self._as_it_is(shards):
+        if quantization != "int8" and self._transformers_reads_folder(shards):
             where: Path | None = self.folder
             tensors = None
             placement["trust_remote_code"] = self.remote
@@ -227,9 +210,9 @@ class Checkpoint:
         tied = getattr(self.native.config, "tie_word_embeddings", False)
         return self.native.model_class._tied_weights_keys or {} if tied else {}
 
-    def _as_it_is(self, shards: Shards) -> bool:
+    def _transformers_reads_folder(self, shards: Shards) -> bool:
         """Whether transformers reads the folder best by itself: safetensors of a class it has."""
-        plain = self.native.targets is same_names and self.quantised is None
+        plain = self.native.targets is keep_names and self.quantised is None
         return self.remote or (plain and shards.files[0].suffix == ".safetensors")
 
 

@@ -22,7 +22,7 @@ Targets = Callable[[str], Mapping[str, Make] | None]
 is "not known"."""
 
 
-def as_it_is(tensor: torch.Tensor) -> torch.Tensor:
+def unchanged(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself."""
     return tensor
 
@@ -32,7 +32,7 @@ class Recipe:
     """One tensor: made of these tensors of the files, by this function."""
 
     sources: tuple[str, ...]
-    make: Make = as_it_is
+    make: Make = unchanged
 
 
 class Lazy:
@@ -43,7 +43,7 @@ class Lazy:
 
     def __getitem__(self, index: Any) -> torch.Tensor:
         sources, dtype = self._recipe.sources, self._dtype
-        if self._recipe.make is as_it_is and dtype is not None:
+        if self._recipe.make is unchanged and dtype is not None:
             return self._shards.read_as(sources[0], dtype)[index]
         tensors = [self._shards.read(name) for name in sources]
         return self._recipe.make(*tensors)[index]
@@ -87,6 +87,6 @@ def state_dict(
 
 
 def _after(first: Make, then: Make) -> Make:
-    if first is as_it_is:
+    if first is unchanged:
         return then
-    return first if then is as_it_is else lambda *tensors: then(first(*tensors))
+    return first if then is unchanged else lambda *tensors: then(first(*tensors))

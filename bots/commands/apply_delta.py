@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from bots.checkpoints.load import read_json
 from bots.checkpoints.shards import Progress, Shards, listed
 from bots.commands.writer import SHARD, Writer, family_noted, small_files
 from bots.errors import LoadError
+from bots.json_files import read_json
 
 _MADE_ANEW = ".rotary_emb.inv_freq"
 """What old LLaMA files carry and no class reads."""

@@ -11,16 +11,17 @@ from typing import Any
 
 import torch
 
-from bots.checkpoints.formats.native import same_names
-from bots.checkpoints.load import Checkpoint, read_json
+from bots.checkpoints.formats.native_model import keep_names
+from bots.checkpoints.load import Checkpoint
+from bots.checkpoints.load_tokenizer import find_tokenizer
 from bots.checkpoints.quantized.formats import Gptq, unpacked, weights
 from bots.checkpoints.shards import Progress, Shards
 from bots.checkpoints.state_dict import Lazy, Recipe, state_dict
 from bots.checkpoints.tokenizers.export import declared, exported
 from bots.checkpoints.tokenizers.files import VOCABULARIES
-from bots.checkpoints.tokenizers.load import special
 from bots.commands.writer import SHARD, Writer, as_json, family_noted, small_files
 from bots.errors import LoadError
+from bots.json_files import read_json
 
 _OWN = ("config.json", "tokenizer_config.json", "quantize_config.json")
 
@@ -46,7 +47,7 @@ def convert(
     checkpoint = Checkpoint(folder, family, name=name)
     shards = Shards(folder, progress)
     native, how = checkpoint.native, checkpoint.quantised
-    if native.targets is same_names and shards.files[0].suffix == ".safetensors":
+    if native.targets is keep_names and shards.files[0].suffix == ".safetensors":
         raise LoadError(f"{str(folder)!r} has native safetensors already.")
     if how is None and (other := checkpoint.config.get("quantization_config")):
         method = other.get("quant_method") or other.get("method")
@@ -116,7 +117,7 @@ def _tokenizer(folder: Path, config: Mapping[str, Any], family: str) -> Iterator
     path = folder / "tokenizer_config.json"
     told = read_json(path) if path.is_file() else {}
     told.pop("auto_map", None)  # its code is of the original folder
-    load = special(folder, config, family)
+    load = find_tokenizer(folder, config, family)
     if load and any(found for pattern in VOCABULARIES for found in folder.glob(pattern)):
         tokenizer = load(folder)
         yield "tokenizer.json", exported(tokenizer)

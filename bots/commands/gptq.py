@@ -13,11 +13,11 @@ from typing import Any
 
 from torch import nn
 
-from bots.checkpoints.load import read_json
 from bots.checkpoints.load_errors import MAX_REASON
 from bots.checkpoints.shards import Progress, weight_files
 from bots.commands.writer import check_out, complete, whole
 from bots.errors import BotError, ConfigError, LoadError
+from bots.json_files import read_json
 
 GROUPS = (128, 64, 32)
 """Sizes of groups that kernels take; the first makes the smallest checkpoint."""

@@ -165,7 +165,7 @@ def quantize(
     text = _text(calibration)
     family = family_of(model)
 
-    from bots.checkpoints.formats.native import same_names
+    from bots.checkpoints.formats.native_model import keep_names
     from bots.checkpoints.load import Checkpoint
     from bots.checkpoints.load_errors import one_sentence
     from bots.checkpoints.quantized import libraries
@@ -176,7 +176,7 @@ def quantize(
         checkpoint = Checkpoint(folder, name=model)
     if checkpoint.quantised or checkpoint.config.get("quantization_config"):
         raise ConfigError(f"{model!r} is quantised already.", param="model")
-    if checkpoint.native.targets is not same_names:
+    if checkpoint.native.targets is not keep_names:
         raise ConfigError(
             f"{model!r} has original files: make them native first, by `chatzoo convert`.",
             param="model",

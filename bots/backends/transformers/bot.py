@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from bots.chatbot import BotInfo, ChatBot, Inputs
-from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
+from bots.checkpoints.load import ON_LOAD, Checkpoint
 from bots.checkpoints.load_errors import is_out_of_memory, loading, progress_bar
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.checkpoints.placement import Placement, parse_size
 from bots.checkpoints.source import ADAPTER_CONFIG, Source
-from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.beam import beam
 from bots.engine.detokenizer import Detokenizer
 from bots.engine.device import (
@@ -34,6 +34,7 @@ from bots.engine.sequential import Token, decode
 from bots.engine.stop_texts import StopTexts
 from bots.errors import ConfigError, InvalidRequest, LoadError, OutOfMemory, Unsupported
 from bots.events import Step, TokenLogprob, TopLogprob
+from bots.json_files import read_json
 from bots.layers.prepacked import Half, pack
 from bots.sampling import SamplingSettings
 from bots.settings import BotConfig, BotSettings, control

@@ -8,12 +8,8 @@ from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
-from bots.checkpoints.formats.chatglm.tokenizer import TEXTS, ChatGLMTokenizer
 from bots.checkpoints.tokenizers.pieces import PiecesTokenizer
-
-READER = "chatzoo_tokenizer"
-"""Where tokenizer_config.json says the class that was the original's: `tokenizer_class` is one
-that other tools have."""
+from bots.registry.formats import ORIGINAL_TOKENIZER
 
 _BLANK = "▁"
 _BPE = 2
@@ -42,7 +38,7 @@ def declared(tokenizer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **kept,
         **{name: str(token) for name, token in tokenizer.special_tokens_map.items()},
-        READER: config.get("tokenizer_class"),
+        ORIGINAL_TOKENIZER: config.get("tokenizer_class"),
         "tokenizer_class": "PreTrainedTokenizerFast",
         "padding_side": tokenizer.padding_side,
         "split_special_tokens": tokenizer.split_special_tokens,
@@ -103,9 +99,9 @@ def _merges(model: Any) -> list[tuple[str, str]]:
 
 
 def _normalizer(tokenizer: PiecesTokenizer, spec: Any) -> normalizers.Normalizer:
-    steps: list[normalizers.Normalizer] = []
-    if isinstance(tokenizer, ChatGLMTokenizer):
-        steps += [normalizers.Replace(white, name) for name, white in TEXTS.items()]
+    steps: list[normalizers.Normalizer] = [
+        normalizers.Replace(white, name) for name, white in tokenizer.white_space_tokens.items()
+    ]
     if spec.precompiled_charsmap:
         steps.append(normalizers.Precompiled(spec.precompiled_charsmap))
     if spec.remove_extra_whitespaces:
@@ -116,9 +112,9 @@ def _normalizer(tokenizer: PiecesTokenizer, spec: Any) -> normalizers.Normalizer
 
 
 def _decoder(tokenizer: PiecesTokenizer, *, blank: bool) -> decoders.Decoder:
-    steps: list[decoders.Decoder] = []
-    if isinstance(tokenizer, ChatGLMTokenizer):
-        steps += [decoders.Replace(name, white) for name, white in TEXTS.items()]
+    steps: list[decoders.Decoder] = [
+        decoders.Replace(name, white) for name, white in tokenizer.white_space_tokens.items()
+    ]
     steps += [decoders.Replace(_BLANK, " "), decoders.ByteFallback(), decoders.Fuse()]
     return decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if blank else steps)
 

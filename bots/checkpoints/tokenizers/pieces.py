@@ -1,13 +1,13 @@
 """Tokenizers on SentencePiece, the library with which the models were trained and published."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from sentencepiece import SentencePieceProcessor
 from transformers import PreTrainedTokenizer
 
-from bots.checkpoints.tokenizers.files import read_json, read_pieces, read_template
+from bots.checkpoints.tokenizers.files import read_optional_json, read_pieces, read_template
 from bots.checkpoints.tokenizers.special import special_tokens
 
 _BLANK = "▁"
@@ -24,6 +24,9 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
     padding_side = "left"
     model_input_names: tuple[str, ...] = ("input_ids", "attention_mask")
 
+    white_space_tokens: Mapping[str, str] = {}
+    """Tokens that stand for white space, in the order in which they replace it in a text."""
+
     blank_after_special = False
     """Whether a text that follows a special token begins with a blank of SentencePiece's, which
     is not in the original text."""
@@ -39,6 +42,9 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
             self._shown[one] = token.content
             if token.special:
                 self._hidden.add(one)
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raise LoadError where a config.json contradicts the tokenizer; here nothing can."""
 
     @property
     def vocab_size(self) -> int:
@@ -124,7 +130,7 @@ class LlamaPiecesTokenizer(PiecesTokenizer):
             return one if pieces.id_to_piece(one) == token else None
 
         names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-        config = read_json(folder / "tokenizer_config.json")
+        config = read_optional_json(folder / "tokenizer_config.json")
         return cls(
             pieces,
             add_bos_token=config.get("add_bos_token", True),

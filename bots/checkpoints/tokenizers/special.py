@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from bots.checkpoints.tokenizers.files import failure, read_json
+from bots.checkpoints.tokenizers.files import failure, read_optional_json
 
 _FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 
@@ -44,9 +44,9 @@ def special_tokens(
     `find` gives the id of a token in the vocabulary itself, which has `size` tokens; `defaults`
     are the class's own, by names such as "eos_token". Raises LoadError.
     """
-    config = read_json(folder / "tokenizer_config.json")
-    mapped = read_json(folder / "special_tokens_map.json")
-    numbered: dict[str, int] = read_json(folder / "added_tokens.json")
+    config = read_optional_json(folder / "tokenizer_config.json")
+    mapped = read_optional_json(folder / "special_tokens_map.json")
+    numbered: dict[str, int] = read_optional_json(folder / "added_tokens.json")
     try:
         tokens = _Declared()
         named = {}

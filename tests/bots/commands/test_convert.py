@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bots.backends.transformers.bot import TransformersChatBot
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.checkpoints.quantized.formats import Gptq
 from bots.checkpoints.shards import Shards
-from bots.checkpoints.tokenizers import load_tokenizer
 from bots.commands.convert import _told, convert
 from bots.errors import ConfigError, LoadError
 from bots.registry.registry import choose_bot

@@ -9,8 +9,9 @@ from typing import Any
 
 from transformers import GlmConfig, GlmForCausalLM
 
-from bots.checkpoints.formats.native import Native, renamed, split_rows
-from bots.checkpoints.state_dict import Make, as_it_is
+from bots.checkpoints.formats.glm import is_version_3
+from bots.checkpoints.formats.native_model import NativeModel, renamed, split_rows
+from bots.checkpoints.state_dict import Make, unchanged
 from bots.errors import LoadError
 
 _NAMES = (
@@ -50,14 +51,7 @@ _MUST_BE = {
 }
 
 
-def is_version_3(config: Mapping[str, Any], family: str | None) -> bool:
-    """Whether a checkpoint is ChatGLM3's: `family` says so, or the name that its config has."""
-    if family in ("chatglm2", "chatglm3"):
-        return family == "chatglm3"
-    return "chatglm3" in str(config.get("_name_or_path", "")).lower()
-
-
-def native(config: Mapping[str, Any], family: str | None = None) -> Native:
+def native_model(config: Mapping[str, Any], family: str | None = None) -> NativeModel:
     """The GLM of a ChatGLM2 or ChatGLM3 `config` (config.json).
 
     Raises LoadError for variants of the architecture that GLM does not have.
@@ -87,7 +81,7 @@ def native(config: Mapping[str, Any], family: str | None = None) -> Native:
         pad_token_id=config.get("pad_token_id", 0),
     )
     rows = (heads * size, groups * size, groups * size)
-    return Native(GlmForCausalLM, glm, lambda name: _targets(name, rows))
+    return NativeModel(GlmForCausalLM, glm, lambda name: _targets(name, rows))
 
 
 def _rope(config: Mapping[str, Any], family: str | None) -> dict[str, Any]:
@@ -107,4 +101,4 @@ def _targets(name: str, rows: tuple[int, int, int]) -> Mapping[str, Make] | None
     if template := renamed(name, _QKV):
         return split_rows(rows, [template.format(part) for part in "qkv"])
     target = renamed(name, _NAMES)
-    return None if target is None else {target: as_it_is}
+    return None if target is None else {target: unchanged}

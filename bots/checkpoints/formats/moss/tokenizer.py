@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import GPT2Tokenizer
 
-from bots.checkpoints.tokenizers.files import failure, read_json, read_lines
+from bots.checkpoints.tokenizers.files import failure, read_lines, read_optional_json
 from bots.checkpoints.tokenizers.special import special_tokens
 
 _END = "<|endoftext|>"
@@ -18,7 +18,7 @@ def load(folder: Path) -> Any:
     the newline after `<eoh>` that the prompt writes is none of the model's. `decode` puts no
     blanks around them; the original did.
     """
-    vocabulary = read_json(folder / "vocab.json")
+    vocabulary = read_optional_json(folder / "vocab.json")
     if not vocabulary:
         raise failure(folder, "there is no vocab.json, or it is empty")
     merges = [

@@ -10,8 +10,8 @@ from typing import Any
 
 from transformers import CodeGenConfig, CodeGenForCausalLM
 
-from bots.checkpoints.formats.native import Native
-from bots.checkpoints.state_dict import Make, as_it_is
+from bots.checkpoints.formats.native_model import NativeModel
+from bots.checkpoints.state_dict import Make, unchanged
 
 # fmt: off
 _FIELDS = [
@@ -23,12 +23,14 @@ _FIELDS = [
 _NOT_NEEDED = re.compile(r"\.attn\.causal_mask$")
 
 
-def native(config: Mapping[str, Any]) -> Native:
+def native_model(config: Mapping[str, Any], family: str | None = None) -> NativeModel:
     """The CodeGen of a MOSS `config` (config.json)."""
     fields = {name: config[name] for name in _FIELDS if name in config}
-    return Native(CodeGenForCausalLM, CodeGenConfig(**fields, tie_word_embeddings=False), targets)
+    return NativeModel(
+        CodeGenForCausalLM, CodeGenConfig(**fields, tie_word_embeddings=False), targets
+    )
 
 
 def targets(name: str) -> Mapping[str, Make]:
     """Every tensor but the masks, under its own name."""
-    return {} if _NOT_NEEDED.search(name) else {name: as_it_is}
+    return {} if _NOT_NEEDED.search(name) else {name: unchanged}

@@ -15,7 +15,7 @@ from bots.checkpoints.load import Checkpoint
 from bots.checkpoints.quantized.formats import Gptq, expanded
 from bots.checkpoints.quantized.repack import packed
 from bots.checkpoints.shards import Shards
-from bots.checkpoints.state_dict import as_it_is
+from bots.checkpoints.state_dict import unchanged
 from bots.errors import LoadError
 from bots.layers.layout import Kernel
 from bots.layers.quantized import QuantisedLinear
@@ -107,7 +107,7 @@ def test_which_kernel_runs(
 def test_parts_that_do_not_fit_are_named(tmp_path: Path) -> None:
     save_file(gptq(4, EVEN) | {"a.scales": torch.ones(4, 32)}, tmp_path / "model.safetensors")
     with pytest.raises(LoadError, match=r"^a\.qweight: .*does not fit together at 4 bits"):
-        packed(Shards(tmp_path), Gptq(4), lambda name: {name: as_it_is}, "cpu", torch.float32)
+        packed(Shards(tmp_path), Gptq(4), lambda name: {name: unchanged}, "cpu", torch.float32)
 
 
 PEAK = """

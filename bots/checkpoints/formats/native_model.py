@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from bots.checkpoints.state_dict import Make, Targets, as_it_is
+from bots.checkpoints.state_dict import Make, Targets, unchanged
 
 
 @dataclass(frozen=True)
-class Native:
+class NativeModel:
     """A checkpoint in terms of a class that transformers (or `bots.modeling`) has."""
 
     model_class: Any
@@ -41,6 +41,6 @@ def _rows(start: int, end: int) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tensor: tensor[start:end]
 
 
-def same_names(name: str) -> Mapping[str, Make]:
+def keep_names(name: str) -> Mapping[str, Make]:
     """Every tensor under its own name."""
-    return {name: as_it_is}
+    return {name: unchanged}
