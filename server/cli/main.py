@@ -15,8 +15,11 @@ import typer
 from rich.console import Console
 
 from bots.chatbot import Progress
+from bots.commands.apply_delta import apply_delta
+from bots.commands.convert import convert
 from bots.commands.fetch import fetch_builtin
-from bots.commands.tasks import apply_delta, convert, is_recognised, quantize
+from bots.commands.model_files import is_recognised
+from bots.commands.quantize import quantize
 from bots.errors import BotError
 from bots.registry.registry import choose_bot
 from server.cli import listing, quantize_report

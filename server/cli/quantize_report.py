@@ -5,10 +5,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from bots.commands.perplexity import QUESTIONS
-from bots.commands.tasks import Quantised
+from bots.commands.quantize import Comparison
 
 
-def show(made: Quantised, console: Console | None = None) -> None:
+def show(made: Comparison, console: Console | None = None) -> None:
     """Print sizes, perplexities and answers."""
     before, after = made.before, made.after
     table = Table("", "before", "after", box=None, header_style="bold")

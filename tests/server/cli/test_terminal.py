@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from bots.commands.perplexity import QUESTIONS, Measured
-from bots.commands.tasks import Form, Quantised
+from bots.commands.quantize import CheckpointReport, Comparison
 from bots.errors import ConfigError
 from server.cli import listing, quantize_report
 from server.cli.chat import Printer, chat
@@ -328,10 +328,10 @@ def test_settings_are_read_as_yaml() -> None:
 def test_a_quantised_model_beside_its_original() -> None:
     """An infinite perplexity is shown, and that work could not have gone on."""
     answers = tuple("yes" for _ in QUESTIONS)
-    before = Form(2_000_000, Measured(7.5, 100, answers))
-    after = Form(1_000_000, Measured(math.inf, 100, answers))
+    before = CheckpointReport(2_000_000, Measured(7.5, 100, answers))
+    after = CheckpointReport(1_000_000, Measured(math.inf, 100, answers))
     console = Console(file=io.StringIO(), width=100)
-    quantize_report.show(Quantised(9.0, before, after, "the files are links"), console)
+    quantize_report.show(Comparison(9.0, before, after, "the files are links"), console)
     assert isinstance(console.file, io.StringIO)
     told = console.file.getvalue()
     assert "7.500" in told

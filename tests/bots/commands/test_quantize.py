@@ -4,18 +4,16 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 
 from bots.checkpoints.quantized.libraries import LIBRARIES
 from bots.commands.perplexity import perplexity
-from bots.commands.tasks import ROW, apply_delta, convert, quantize
+from bots.commands.quantize import ROW, quantize
 from bots.errors import ConfigError, LoadError
 from bots.families.auto import AutoBot
 from bots.registry.registry import family_of
@@ -321,72 +319,3 @@ def test_a_missing_library_is_told_before_any_work(
             str(native), tmp_path / "out", lambda stage, _: seen.append(stage), calibration=text
         )
     assert seen == []
-
-
-@pytest.mark.parametrize(
-    ("base", "delta", "family"),
-    [
-        ("a/llama-7b", "ecnu-icalk/educhat-sft-002-7b", "educhat"),
-        ("./llama", "lmsys/vicuna-7b-delta-v1.1", "vicuna-v1.1"),
-        ("./llama", "./vicuna-13b-v1.1-delta", "vicuna-v1.1"),
-        ("wenge-research/yayi-7b-llama2", "./mine", "yayi"),
-        ("./llama", "./mine", "auto"),
-    ],
-)
-def test_the_name_tells_a_delta_s_family(
-    base: str, delta: str, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, Any] = {}
-    monkeypatch.chdir(tmp_path)
-    for name in (base, delta):
-        if name.startswith("./"):
-            Path(name).mkdir()
-            (Path(name) / "config.json").write_text("{}")
-    monkeypatch.setattr("bots.commands.tasks._fetched", lambda path, *_: Path(path))
-    monkeypatch.setattr(
-        "bots.commands.apply_delta.apply_delta", lambda *_, **more: given.update(more)
-    )
-    apply_delta(base, delta, Path("out"), nothing)
-    assert given == {"family": family}
-
-
-def test_what_cannot_be_a_model_s_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence, and nothing is asked of the hub."""
-    monkeypatch.setattr("bots.checkpoints.source.snapshot_download", lambda *_, **__: 1 / 0)
-    gguf, full = tmp_path / "a.gguf", tmp_path / "full"
-    gguf.touch()
-    full.mkdir()
-    (full / "file").touch()
-    out = tmp_path / "out"
-    for model, where, said in (
-        (str(tmp_path / "nope"), out, "There is nothing at '.*nope'"),
-        (str(gguf), out, "is a GGUF file; name a folder"),
-        ("https://example.com/v1", out, "is a URL; name a folder"),
-        ("owner/model", full, "exists already"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            convert(model, where, nothing, family="moss")
-        with pytest.raises(ConfigError, match=said):
-            apply_delta(model, model, where, nothing)
-        with pytest.raises(ConfigError, match=said):
-            quantize(model, where, nothing, calibration=gguf)
-
-
-def test_a_hub_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any, **__: Any) -> None:
-        raise LocalEntryNotFoundError("no\nnetwork")
-
-    monkeypatch.setattr("bots.checkpoints.source.snapshot_download", fails)
-    with pytest.raises(LoadError, match=r"Cannot load the files of 'owner/model': no network$"):
-        convert("owner/model", tmp_path / "out", nothing, family="moss")
-
-
-def test_a_delta_from_the_hub_is_refused_by_its_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    snapshot = tmp_path / "0123"
-    shutil.copytree(GOLDEN / "moss", snapshot)
-    monkeypatch.setattr("bots.commands.tasks._fetched", lambda *_: snapshot)
-    for task in (convert, partial(quantize, calibration=snapshot / "config.json")):
-        with pytest.raises(LoadError, match=r"vicuna-7b-delta-v1.1 holds the difference"):
-            task("lmsys/vicuna-7b-delta-v1.1", tmp_path / "out", nothing)
