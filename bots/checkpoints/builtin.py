@@ -245,7 +245,7 @@ def _convert(gguf: Path, target: Path, progress: Progress) -> None:
     config = AutoConfig.from_pretrained(**where)
     progress(stage, 0.5)
     model = AutoModelForCausalLM.from_pretrained(**where, config=config, dtype=torch.float32)
-    # The weights are plain floats now; these two would make it look quantised.
+    # The weights are plain floats now; these two would make it look quantized.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

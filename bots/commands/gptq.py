@@ -93,10 +93,10 @@ def quantize(
     made = library()
     check_out(out)
     kept = out.with_name(f"{out.name}.work")
-    stage = "quantising"
+    stage = "quantizing"
     options: dict[str, Any] = {}
     if reason := not_resumed(folder):
-        stage = "quantising (begins anew if it is interrupted)"
+        stage = "quantizing (begins anew if it is interrupted)"
     else:
         options["checkpoint"] = made.CheckpointConfig(path=kept)
     with whole(out) as partial, _told(made, folder, kept), _quiet():
@@ -151,7 +151,7 @@ def _told(made: Any, folder: Path, kept: Path) -> Iterator[None]:
             param="out",
         ) from error
     except Exception as error:
-        raise LoadError(f"Cannot quantise {str(folder)!r}: {_reason(error)}") from error
+        raise LoadError(f"Cannot quantize {str(folder)!r}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

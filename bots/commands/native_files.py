@@ -14,9 +14,9 @@ import torch
 from bots.checkpoints.formats.native_model import keep_names
 from bots.checkpoints.load import Checkpoint
 from bots.checkpoints.load_tokenizer import find_tokenizer
-from bots.checkpoints.quantized.formats import Gptq, unpacked, weights
+from bots.checkpoints.quantized.formats import GptqFormat, dequantized_recipes, quantized_weights
 from bots.checkpoints.shards import Progress, Shards
-from bots.checkpoints.state_dict import Lazy, Recipe, state_dict
+from bots.checkpoints.state_dict import LazyTensor, TensorRecipe, state_dict
 from bots.checkpoints.tokenizers.export import declared, exported
 from bots.checkpoints.tokenizers.files import VOCABULARIES
 from bots.commands.writer import SHARD, Writer, as_json, family_noted, small_files
@@ -46,21 +46,21 @@ def write_native(
     """
     checkpoint = Checkpoint(folder, family, name=name)
     shards = Shards(folder, progress)
-    native, how = checkpoint.native, checkpoint.quantised
+    native, how = checkpoint.native, checkpoint.quantized
     if native.targets is keep_names and shards.files[0].suffix == ".safetensors":
         raise LoadError(f"{str(folder)!r} has native safetensors already.")
     if how is None and (other := checkpoint.config.get("quantization_config")):
         method = other.get("quant_method") or other.get("method")
-        raise LoadError(f"Weights that are quantised by {method!r} cannot be converted.")
-    packed: dict[str, Recipe] = {}
-    if isinstance(how, Gptq):
+        raise LoadError(f"Weights that are quantized by {method!r} cannot be converted.")
+    packed: dict[str, TensorRecipe] = {}
+    if isinstance(how, GptqFormat):
         packed = dict(_gptq(shards, how, checkpoint))
         used = {name for recipe in packed.values() for name in recipe.sources}
-        stored = {name: Recipe((name,)) for name in shards.names if name not in used}
+        stored = {name: TensorRecipe((name,)) for name in shards.names if name not in used}
     else:
-        stored = unpacked(shards.names, how)
+        stored = dequantized_recipes(shards.names, how)
         dtype = dtype or (torch.float16 if how else None)
-    tensors = state_dict(shards, stored, native.targets, packed=packed)
+    tensors = state_dict(shards, stored, native.targets, ready=packed)
     tokenizer = dict(_tokenizer(folder, checkpoint.config, family))
     with Writer(out, shard) as writer:
         kind = None
@@ -72,7 +72,7 @@ def write_native(
             writer.add(name, tensor)
             progress("writing", (number + 1) / len(tensors))
         config = _config(checkpoint, family, kind)
-        if isinstance(how, Gptq):
+        if isinstance(how, GptqFormat):
             config["quantization_config"] = gptq_config(how, tensors, checkpoint.config)
         writer.add_json("config.json", config)
         for file, text in tokenizer.items():
@@ -81,19 +81,21 @@ def write_native(
     return writer.size
 
 
-def _gptq(shards: Shards, how: Gptq, checkpoint: Checkpoint) -> Iterator[tuple[str, Recipe]]:
-    """The parts of quantised weights under the names of their native layers."""
-    for weight, parts in weights(shards.names, how).items():
+def _gptq(
+    shards: Shards, how: GptqFormat, checkpoint: Checkpoint
+) -> Iterator[tuple[str, TensorRecipe]]:
+    """The parts of quantized weights under the names of their native layers."""
+    for weight, parts in quantized_weights(shards.names, how).items():
         targets = checkpoint.native.targets(weight)
         if targets is None or len(targets) != 1:
-            raise LoadError(f"{weight} is quantised and has no native layer of its own.")
+            raise LoadError(f"{weight} is quantized and has no native layer of its own.")
         stem = next(iter(targets)).removesuffix("weight")
         for part, name in zip(how.parts, parts, strict=True):
-            yield stem + part, Recipe((name,))
+            yield stem + part, TensorRecipe((name,))
 
 
 def gptq_config(
-    how: Gptq, tensors: Mapping[str, Lazy], config: Mapping[str, Any]
+    how: GptqFormat, tensors: Mapping[str, LazyTensor], config: Mapping[str, Any]
 ) -> dict[str, Any]:
     """`quantization_config` as AutoGPTQ writes it: what the source says, else what is found."""
     size, ordered = -1, False  # -1: one group a layer, however many inputs it has

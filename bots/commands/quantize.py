@@ -86,7 +86,7 @@ def quantize(
     before, rows, ids = _before(model, text, progress)
     begun = time.monotonic()
     if way:
-        with one_sentence("quantise", model):
+        with one_sentence("quantize", model):
             _write_by_library(checkpoint, out, way, progress, family)
     else:
         size = group_size or GROUP_SIZE
@@ -121,10 +121,10 @@ def _native_checkpoint(folder: Path, model: str) -> Any:
     from bots.checkpoints.load import Checkpoint
     from bots.checkpoints.load_errors import one_sentence
 
-    with one_sentence("quantise", model):
+    with one_sentence("quantize", model):
         checkpoint = Checkpoint(folder, name=model)
-    if checkpoint.quantised or checkpoint.config.get("quantization_config"):
-        raise ConfigError(f"{model!r} is quantised already.", param="model")
+    if checkpoint.quantized or checkpoint.config.get("quantization_config"):
+        raise ConfigError(f"{model!r} is quantized already.", param="model")
     if checkpoint.native.targets is not keep_names:
         raise ConfigError(
             f"{model!r} has original files: make them native first, by `chatzoo convert`.",

@@ -146,7 +146,7 @@ class TransformersChatBot(ChatBot):
         self.progress("weights", None)
         self._placement = Placement(self.config)
         wanted, native = self.config.quantization, self.checkpoint.native.config
-        packed = self.checkpoint.quantised is not None and wanted in ("auto", "gptq")
+        packed = self.checkpoint.quantized is not None and wanted in ("auto", "gptq")
         half = self._may_halve() and self._placement.halves(native)
         with loading("model", path, self.progress):
             self._base.whole()
@@ -154,7 +154,7 @@ class TransformersChatBot(ChatBot):
                 self.progress,
                 wanted,
                 tqdm_class=progress_bar(self.progress),
-                **self._placement.options(native, packed=packed, half=half),
+                **self._placement.options(native, quantized=packed, half=half),
             )
             if self._adapter is not None:
                 from bots.checkpoints.adapter import put_on  # peft takes seconds to import
@@ -170,8 +170,8 @@ class TransformersChatBot(ChatBot):
     def _may_halve(self) -> bool:
         """Whether weights are plain, in layers of classes that are known."""
         own = self.checkpoint.config.get("quantization_config")
-        quantised = self.checkpoint.quantised or own or self.config.quantization in ON_LOAD
-        return not quantised and not self.checkpoint.remote
+        quantized = self.checkpoint.quantized or own or self.config.quantization in ON_LOAD
+        return not quantized and not self.checkpoint.remote
 
     def _pack(self, *, half: bool) -> None:
         """Put the weights in the order in which they are multiplied fastest on a CPU."""
@@ -399,8 +399,8 @@ class TransformersChatBot(ChatBot):
     def info(self) -> BotInfo:
         """What transformers and accelerate made of the checkpoint."""
         config = self.model.config
-        quantised = getattr(config, "quantization_config", None)
-        method = self.checkpoint.runs or (quantised.quant_method if quantised else None)
+        quantized = getattr(config, "quantization_config", None)
+        method = self.checkpoint.runs or (quantized.quant_method if quantized else None)
         how: Literal["merged", "separate"] = "merged" if self.config.merge_adapter else "separate"
         placed = getattr(self.model, "hf_device_map", None) or {"": self.model.device}
         return BotInfo(

@@ -1,4 +1,4 @@
-"""What a format makes of an original checkpoint: a class, its config, and where tensors go."""
+"""The native model of an original checkpoint, and helpers to rename and cut its tensors."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from bots.checkpoints.state_dict import Make, Targets, unchanged
 
 @dataclass(frozen=True)
 class NativeModel:
-    """A checkpoint in terms of a class that transformers (or `bots.modeling`) has."""
+    """A model class (transformers' or a format's own), its config, and the map of the tensors."""
 
     model_class: Any
     config: Any
@@ -20,7 +20,7 @@ class NativeModel:
 
 
 def renamed(name: str, table: Sequence[tuple[str, str]]) -> str | None:
-    """`name` by the first rule (pattern for the whole name, template) that matches it."""
+    """`name` rewritten by the first rule (pattern of the whole name, template) that matches."""
     for pattern, template in table:
         if found := re.fullmatch(pattern, name):
             return found.expand(template)
@@ -42,5 +42,5 @@ def _rows(start: int, end: int) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def keep_names(name: str) -> Mapping[str, Make]:
-    """Every tensor under its own name."""
+    """Map every tensor to its own name."""
     return {name: unchanged}

@@ -1,4 +1,4 @@
-"""Our tokenizers as tokenizer.json, which any tool reads without code of the checkpoint."""
+"""Write a tokenizer as tokenizer.json, which other tools read without code of the checkpoint."""
 
 import re
 from collections.abc import Mapping
@@ -28,9 +28,10 @@ def exported(tokenizer: Any) -> str:
 
 
 def declared(tokenizer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
-    """tokenizer_config.json beside it; `config` is the original's."""
+    """The tokenizer_config.json beside it; `config` is the original's."""
     added = tokenizer.added_tokens_decoder
-    kept = {  # tokens that only the original's class knows would be added as more special ones
+    # Token names that only the original's class has would be read as additional special tokens.
+    kept = {
         name: value
         for name, value in config.items()
         if not name.endswith("_token") or isinstance(value, bool)
@@ -58,7 +59,7 @@ def _fast(tokenizer: PiecesTokenizer) -> Tokenizer:
     whole = [piece.piece for piece in model.pieces if piece.type == _USER_DEFINED]
     fast = Tokenizer(_model(model, {one: token.content for one, token in added.items()}, whole))
     fast.normalizer = _normalizer(tokenizer, model.normalizer_spec)
-    if whole:  # nothing is merged with them
+    if whole:  # the others are not merged across these
         longest = sorted(map(re.escape, whole), key=len, reverse=True)
         fast.pre_tokenizer = pre_tokenizers.Split(Regex("|".join(longest)), "isolated")
     fast.decoder = _decoder(tokenizer, blank=model.normalizer_spec.add_dummy_prefix)
@@ -69,7 +70,7 @@ def _fast(tokenizer: PiecesTokenizer) -> Tokenizer:
 
 
 def _model(model: Any, added: Mapping[int, str], whole: list[str]) -> models.Model:
-    """BPE or Unigram; tokens that were added have the names that they were given."""
+    """BPE or Unigram, with added tokens under their given names."""
     names = {**{number: piece.piece for number, piece in enumerate(model.pieces)}, **added}
     unknown = next(n for n, piece in enumerate(model.pieces) if piece.type == _UNKNOWN)
     fallback = model.trainer_spec.byte_fallback
@@ -121,7 +122,7 @@ def _decoder(tokenizer: PiecesTokenizer, *, blank: bool) -> decoders.Decoder:
 
 def _template(tokenizer: PiecesTokenizer) -> TemplateProcessing:
     """The special tokens around a text and around a pair."""
-    first, second = -1, -2  # no token has them
+    first, second = -1, -2  # ids that no token has
     shapes = [
         tokenizer.build_inputs_with_special_tokens([first]),
         tokenizer.build_inputs_with_special_tokens([first], [second]),

@@ -1,4 +1,4 @@
-"""Reading the files of a tokenizer. Every failure is one LoadError that names the file."""
+"""Read the files of a tokenizer. Every failure is one LoadError that names the file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +18,11 @@ VOCABULARIES = (
     "*.tiktoken",
     "tekken.json",
 )
-"""Files that hold a vocabulary. Without one, transformers makes a tokenizer of nothing."""
+"""Files that hold a vocabulary. Without one, transformers makes an empty tokenizer."""
 
 
 def failure(folder: Path, reason: str) -> LoadError:
-    """The one sentence for a tokenizer that cannot be loaded."""
+    """The error of a tokenizer that cannot be loaded; `reason` has no full stop."""
     return LoadError(f"Cannot load the tokenizer of {str(folder)!r}: {reason}.")
 
 
@@ -36,7 +36,7 @@ def read_optional_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file."""
+    """The lines of a text file. Raises LoadError."""
     try:
         return path.read_text("utf-8").split("\n")
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def read_template(folder: Path, config: Mapping[str, Any]) -> str | None:
 
 
 def read_pieces(path: Path) -> SentencePieceProcessor:
-    """A SentencePiece model."""
+    """The SentencePiece model in a file. Raises LoadError where it is damaged or cut short."""
     damaged = f"{path.name} is cut short, or no SentencePiece model"
     try:
         content = path.read_bytes()

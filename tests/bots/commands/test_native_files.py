@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bots.backends.transformers.bot import TransformersChatBot
 from bots.checkpoints.load_tokenizer import load_tokenizer
-from bots.checkpoints.quantized.formats import Gptq
+from bots.checkpoints.quantized.formats import GptqFormat
 from bots.checkpoints.shards import Shards
 from bots.commands.native_files import gptq_config, write_native
 from bots.errors import ConfigError, LoadError
@@ -158,9 +158,9 @@ def as_pickle(source: Path, folder: Path, own: dict[str, Any]) -> Path:
     return folder
 
 
-def test_an_unknown_quantisation_is_not_converted(tmp_path: Path) -> None:
+def test_an_unknown_quantization_is_not_converted(tmp_path: Path) -> None:
     source = as_pickle(GOLDEN / "llama", tmp_path / "source", {"quant_method": "awq", "bits": 4})
-    with pytest.raises(LoadError, match="quantised by 'awq' cannot be converted"):
+    with pytest.raises(LoadError, match="quantized by 'awq' cannot be converted"):
         write_native(source, tmp_path / "out", "educhat", nothing)
     assert not (tmp_path / "out").exists()
 
@@ -186,8 +186,8 @@ def test_one_group_a_layer() -> None:
     """Layers of different inputs have one size of group in common: -1, all of them."""
     config = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
     one_each = {f"{size}.g_idx": torch.zeros(size, dtype=torch.int32) for size in (64, 128)}
-    told = gptq_config(Gptq(4), one_each, config)
+    told = gptq_config(GptqFormat(4), one_each, config)
     assert (told["group_size"], told["desc_act"]) == (-1, False)
     two = {"256.g_idx": torch.arange(256, dtype=torch.int32) // 128}
-    told = gptq_config(Gptq(4), {**two, **one_each}, config)
+    told = gptq_config(GptqFormat(4), {**two, **one_each}, config)
     assert (told["group_size"], told["desc_act"]) == (128, False)

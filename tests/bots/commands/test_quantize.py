@@ -1,4 +1,4 @@
-"""Quantising, but for the library that does the arithmetic."""
+"""Quantizing, but for the library that does the arithmetic."""
 
 import json
 import shutil
@@ -124,7 +124,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> list[Library]:
     return made
 
 
-def test_a_model_is_quantised_and_judged(
+def test_a_model_is_quantized_and_judged(
     native: Path,
     text: Path,
     library: list[Library],
@@ -132,7 +132,7 @@ def test_a_model_is_quantised_and_judged(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen: list[tuple[str, float | None]] = []
-    out = tmp_path / "quantised"
+    out = tmp_path / "quantized"
     made = quantize(
         str(native),
         out,
@@ -142,20 +142,20 @@ def test_a_model_is_quantised_and_judged(
     )
     (lib,) = library
     assert (lib.config.bits, lib.config.group_size) == (4, 32)
-    assert lib.kept == tmp_path / "quantised.work"
+    assert lib.kept == tmp_path / "quantized.work"
     assert made.not_resumed is None
     lengths = [len(row["input_ids"][0]) for row in lib.rows]
     assert set(lengths[:-1]) == {ROW}
     assert made.before.measured.tokens == made.after.measured.tokens
     # The last tenth judges and does not calibrate.
     assert sum(lengths) == pytest.approx(9 * made.before.measured.tokens, abs=10)
-    assert ("quantising", 0.5) in seen
-    assert ("quantising", 1.0) in seen
+    assert ("quantizing", 0.5) in seen
+    assert ("quantizing", 1.0) in seen
     assert "banner" not in capsys.readouterr().out
     assert (made.before.size, made.after.size) == (size(native), size(out))
     assert 1 < made.before.measured.perplexity != made.after.measured.perplexity
     assert (out / "tokenizer.json").is_file()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["quantised", "text.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["quantized", "text.txt"]
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_groups_must_divide_the_layers(
         ({"method": "torchao", "group_size": 64}, "group-size: torchao has no groups"),
         ({"method": "magic"}, "method: 'magic' is none of gptq, bnb, torchao"),
         ({"calibration": Path("nowhere.txt")}, "cannot read 'nowhere.txt'"),
-        ({"model": str(GOLDEN / "llama_gptq")}, "is quantised already"),
+        ({"model": str(GOLDEN / "llama_gptq")}, "is quantized already"),
         ({"model": str(GOLDEN / "moss")}, "make them native first, by `chatzoo convert`"),
     ],
 )
-def test_what_cannot_be_quantised(
+def test_what_cannot_be_quantized(
     changed: dict[str, Any], said: str, native: Path, text: Path, tmp_path: Path
 ) -> None:
     given: dict[str, Any] = {"model": str(native), "calibration": text} | changed
@@ -269,8 +269,8 @@ def test_what_cannot_go_on_is_said_and_made_all_the_same(
             ConfigError,
             r"work' holds .*delete it. \(fields",
         ),
-        (NotImplementedError("no\nsuch layer"), LoadError, "Cannot quantise '.*': no such layer$"),
-        (OSError(28, "No space left"), LoadError, "Cannot quantise '.*No space left"),
+        (NotImplementedError("no\nsuch layer"), LoadError, "Cannot quantize '.*': no such layer$"),
+        (OSError(28, "No space left"), LoadError, "Cannot quantize '.*No space left"),
     ],
 )
 def test_errors_of_the_library_are_one_sentence(

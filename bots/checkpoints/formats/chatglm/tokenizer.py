@@ -27,19 +27,19 @@ WHITE_SPACE = {
 
 
 class ChatGLMTokenizer(PiecesTokenizer):
-    """ChatGLM-6B: the text, `[gMASK]`, `<sop>`; in a pair, the second text and `<eop>`.
+    """Ids of a text: the text, `[gMASK]`, `<sop>`; of a pair also the second text and `<eop>`.
 
-    Newlines, tabs and runs of 2 to 80 blanks, the longest first, have tokens of their own. As in
-    the original, special tokens are parsed from the text. Padding is on the left; the model makes
-    its two rows of positions and its mask from the ids. `decode` can skip all control tokens,
-    where the original never skipped `[gMASK]`.
+    Newlines, tabs and runs of 2 to 80 blanks have tokens of their own. As in the original, special
+    tokens are parsed from the text. Padding is on the left; the model computes its two rows of
+    positions and its mask from the ids. `decode` can skip all control tokens; the original never
+    skipped `[gMASK]`.
     """
 
     white_space_tokens = WHITE_SPACE
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """From `folder`/ice_text.model. Raises LoadError."""
+        """Load `folder`/ice_text.model. Raises LoadError."""
         pieces = read_pieces(folder / "ice_text.model")
         for name in (*_NAMED.values(), "[gMASK]", *WHITE_SPACE):
             if pieces.id_to_piece(pieces.piece_to_id(name)) != name:
@@ -67,7 +67,7 @@ class ChatGLMTokenizer(PiecesTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """The text, `[gMASK]`, `<sop>`, and for a pair the second text, `<eop>`."""
+        """Return the text, `[gMASK]`, `<sop>`, and for a pair the second text, `<eop>`."""
         ids = [*token_ids_0, self.gmask_token_id, self.bos_token_id]
         return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
 

@@ -1,4 +1,4 @@
-"""ChatGLM-6B, the first version, as our own class: transformers has none."""
+"""ChatGLM-6B as a model class of this package: transformers has none."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from bots.errors import LoadError
 
 _NOT_NEEDED = re.compile(r"\.rotary_emb\.inv_freq$")
 _IDS = ("mask_token_id", "gmask_token_id", "bos_token_id", "eos_token_id")
-_NOT_OURS = {"quantization_bit", "quantization_embeddings", "auto_map", "model_type"}
+_NOT_IN_CONFIG = {"quantization_bit", "quantization_embeddings", "auto_map", "model_type"}
 
 
 def native_model(config: Mapping[str, Any], family: str | None = None) -> NativeModel:
@@ -22,7 +22,7 @@ def native_model(config: Mapping[str, Any], family: str | None = None) -> Native
         raise LoadError(
             f"This ChatGLM is too old a revision: its config has no {', '.join(missing)}."
         )
-    fields = {name: value for name, value in config.items() if name not in _NOT_OURS}
+    fields = {name: value for name, value in config.items() if name not in _NOT_IN_CONFIG}
     try:
         chatglm = ChatGLMConfig(**fields)
     except ValueError as error:
@@ -31,5 +31,5 @@ def native_model(config: Mapping[str, Any], family: str | None = None) -> Native
 
 
 def targets(name: str) -> Mapping[str, Make]:
-    """Every tensor but the rotary frequencies, under its own name."""
+    """Map every tensor to its own name, but the rotary frequencies, which the model computes."""
     return {} if _NOT_NEEDED.search(name) else {name: unchanged}

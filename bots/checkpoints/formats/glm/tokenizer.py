@@ -13,12 +13,12 @@ _NAMED = {"eos_token": "</s>", "pad_token": "<unk>"}
 
 
 class ChatGLM2Tokenizer(PiecesTokenizer):
-    """ChatGLM2: `[gMASK]`, `sop`, the text; in a pair, the second text and `</s>`.
+    """ChatGLM2's ids: `[gMASK]`, `sop`, the text; of a pair also the second text and `</s>`.
 
-    Special tokens are never parsed from a text. Their ids follow the SentencePiece vocabulary.
-    Batches are padded on the left and have `position_ids`, which begin at 0 after the padding.
-    `decode` shows special tokens by their names unless they are skipped; of the originals,
-    ChatGLM2's never showed them and ChatGLM3's always did.
+    Special tokens are never parsed from a text. Their ids follow those of the SentencePiece
+    vocabulary. Batches are padded on the left and have `position_ids`, which begin at 0 after the
+    padding. `decode` writes special tokens by name unless they are skipped; ChatGLM2's original
+    never wrote them, ChatGLM3's always did.
     """
 
     model_input_names = ("input_ids", "attention_mask", "position_ids")
@@ -26,7 +26,7 @@ class ChatGLM2Tokenizer(PiecesTokenizer):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """From `folder`/tokenizer.model. Raises LoadError."""
+        """Load `folder`/tokenizer.model. Raises LoadError."""
         pieces = read_pieces(folder / "tokenizer.model")
         ids = {
             pieces.unk_id(): "<unk>",
@@ -45,7 +45,7 @@ class ChatGLM2Tokenizer(PiecesTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """`[gMASK]`, `sop`, the text, and for a pair the second text, `</s>`."""
+        """Return `[gMASK]`, `sop`, the text, and for a pair the second text, `</s>`."""
         ids = [*self.convert_tokens_to_ids(["[gMASK]", "sop"]), *token_ids_0]
         return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
 
@@ -59,7 +59,7 @@ class ChatGLM2Tokenizer(PiecesTokenizer):
 
 
 class ChatGLM3Tokenizer(ChatGLM2Tokenizer):
-    """ChatGLM3: as ChatGLM2, with tokens for roles, which `encode_chat` alone writes."""
+    """ChatGLM3's tokenizer: ChatGLM2's, with tokens for roles that only `encode_chat` writes."""
 
     specials = (
         *ChatGLM2Tokenizer.specials,
@@ -72,8 +72,9 @@ class ChatGLM3Tokenizer(ChatGLM2Tokenizer):
     def encode_chat(self, messages: Iterable[tuple[str, str]]) -> list[int]:
         """The ids of a conversation of (role, content), up to where the answer begins.
 
-        Roles are system, user, assistant and observation. Each message is its role's token, a
-        line for metadata (empty here), and the content; both are encoded by themselves.
+        Roles are system, user, assistant and observation. A message is its role's token, a line
+        for metadata (empty here) and the content. Line and content are encoded separately, as in
+        the original: encoded together, SentencePiece would merge across them.
         """
         ids = self.build_inputs_with_special_tokens([])
         for role, content in messages:

@@ -1,8 +1,4 @@
-"""ChatGLM2 and ChatGLM3 (THUDM/chatglm2-6b, chatglm3-6b and kin) as transformers' GLM.
-
-Both have the same config and tensors and differ by name only: in how `rope_ratio` stretches the
-context, and in the special tokens of their tokenizers.
-"""
+"""ChatGLM2 and ChatGLM3 as transformers' GLM."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -85,8 +81,9 @@ def native_model(config: Mapping[str, Any], family: str | None = None) -> Native
 
 
 def _rope(config: Mapping[str, Any], family: str | None) -> dict[str, Any]:
-    # Half of each head turns.
+    # Rotary position embedding turns half of each head.
     rope: dict[str, Any] = {"partial_rotary_factor": 0.5, "rope_theta": 10000.0}
+    # ChatGLM2-32k divides positions by the ratio; ChatGLM3-32k multiplies the base by it.
     ratio = config.get("rope_ratio") or 1
     if ratio == 1:
         return rope | {"rope_type": "default"}

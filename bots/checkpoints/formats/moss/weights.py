@@ -1,7 +1,7 @@
 """MOSS (fnlp/moss-moon-003-*) as transformers' CodeGen.
 
-The tensors have the same names and the same order of query, value and key in `qkv_proj`; only the
-causal masks, which CodeGen makes itself, are left out.
+The tensors have the same names, and the same order of query, value and key in `qkv_proj`. The
+causal masks are left out: CodeGen makes them itself.
 """
 
 import re
@@ -32,5 +32,5 @@ def native_model(config: Mapping[str, Any], family: str | None = None) -> Native
 
 
 def targets(name: str) -> Mapping[str, Make]:
-    """Every tensor but the masks, under its own name."""
+    """Map every tensor to its own name, but the masks."""
     return {} if _NOT_NEEDED.search(name) else {name: unchanged}

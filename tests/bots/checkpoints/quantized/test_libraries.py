@@ -64,7 +64,7 @@ def test_numbers_are_near_in_less_memory(way: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("way", [way for way in LIBRARIES if way.startswith("bnb")])
 def test_original_files(way: str) -> None:
-    """A checkpoint whose tensors we rename is quantised as any other."""
+    """A checkpoint whose tensors we rename is quantized as any other."""
     plain = Checkpoint(GOLDEN / "internlm2").load(**CPU)
     model = Checkpoint(GOLDEN / "internlm2").load(quantization=way, **CPU)
     kinds = {type(one).__name__ for one in model.modules()}
@@ -72,8 +72,8 @@ def test_original_files(way: str) -> None:
     assert weight_bytes(model) < weight_bytes(plain)
 
 
-def test_what_is_quantised_already_is_refused() -> None:
-    with pytest.raises(LoadError, match="quantised already, so bnb-8bit is not possible"):
+def test_what_is_quantized_already_is_refused() -> None:
+    with pytest.raises(LoadError, match="quantized already, so bnb-8bit is not possible"):
         Checkpoint(GOLDEN / "llama_gptq").load(quantization="bnb-8bit", **CPU)
 
 
