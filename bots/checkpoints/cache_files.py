@@ -27,7 +27,7 @@ def locked(path: Path, progress: Progress) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     while True:
-        # A time limit lets `progress` raise, which is how a worker stops during its start.
+        # With a time limit `progress` is called again and again, and may raise to give up.
         try:
             lock.acquire(timeout=0.5)
             break

@@ -1,7 +1,7 @@
-"""Weights that were published as the difference to a base model, added to it.
+"""The sum of a base model's weights and a delta's, tensor by tensor.
 
-EduChat's and Vicuna v1.1's: each tensor is the model's less the base's, in half precision, and the
-sum is made in half precision too
+Deltas (EduChat, Vicuna v1.1) are the model's weights minus the base's, computed in half precision.
+The sum is in half precision too, for in another one it would not give the authors' weights back
 (https://github.com/lm-sys/FastChat/blob/main/fastchat/model/apply_delta.py).
 """
 
@@ -15,13 +15,13 @@ from bots.commands.writer import SHARD, Writer, family_noted, small_files
 from bots.errors import LoadError
 from bots.json_files import read_json
 
-_MADE_ANEW = ".rotary_emb.inv_freq"
-"""What old LLaMA files carry and no class reads."""
-_A_ROW_A_TOKEN = re.compile(
+_COMPUTED = ".rotary_emb.inv_freq"
+"""The end of a buffer's name that old LLaMA files hold and models compute."""
+_ROW_PER_TOKEN = re.compile(
     r"(.+\.)?(embed_tokens|tok_embeddings|word_embeddings|embed_in|embed_out|wte|shared|lm_head)"
     r"\.weight"
 )
-"""Embeddings and heads: a vocabulary with more tokens has more rows there, and nowhere else."""
+"""Embeddings and heads, the only tensors that grow with the vocabulary."""
 
 
 def write_sum(
@@ -35,15 +35,14 @@ def write_sum(
 ) -> int:
     """Write base + delta to the folder `out`; returns its weights' size in bytes.
 
-    `family` is noted in config.json unless it is "auto". The config and the tokenizer are the
-    delta's. Rows of embedding and head that only the delta has, of tokens that its vocabulary adds,
-    are taken as they are. Memory: one shard and two tensors. Raises LoadError where the two do not
-    fit together, ConfigError where `out` exists.
+    `family` is noted in config.json unless it is "auto". Config and tokenizer are the delta's. Rows
+    of embedding and head for tokens that the delta adds are copied from it. Memory: one shard and
+    two tensors. Raises LoadError where the two do not fit together, ConfigError where `out` exists.
     """
     config = family_noted(read_json(delta / "config.json"), family)
     old, new = Shards(base, progress), Shards(delta, progress)
-    names = [name for name in sorted(new.names) if not name.endswith(_MADE_ANEW)]
-    known = {name for name in old.names if not name.endswith(_MADE_ANEW)}
+    names = [name for name in sorted(new.names) if not name.endswith(_COMPUTED)]
+    known = {name for name in old.names if not name.endswith(_COMPUTED)}
     for has, lacks, only in (
         ("delta", "base", set(names) - known),
         ("base", "delta", known - set(names)),
@@ -66,7 +65,7 @@ def write_sum(
 
 def _sum(name: str, base: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
     more = base.ndim > 0 and base.shape[1:] == delta.shape[1:] and len(base) < len(delta)
-    if base.shape != delta.shape and not (more and _A_ROW_A_TOKEN.fullmatch(name)):
+    if base.shape != delta.shape and not (more and _ROW_PER_TOKEN.fullmatch(name)):
         raise LoadError(
             f"{name} is {list(base.shape)} in the base and {list(delta.shape)} in the delta, so"
             " they are not of one architecture."

@@ -1,8 +1,8 @@
-"""Original files made into native safetensors, which transformers itself and other tools read.
+"""Write a model's original files as native safetensors, which transformers and other tools read.
 
-Tensors keep their numbers and dtype. GPTQ weights, MOSS's int4 and int8 among them, stay packed and
-become AutoGPTQ's by names and metadata; ChatGLM's rows of int8 and int4 have no such form and are
-made full-size.
+Tensors keep their numbers and dtype. GPTQ weights, MOSS's int4 and int8 among them, stay quantized
+and get AutoGPTQ's names and metadata. ChatGLM's int8 and int4 have no format that transformers
+reads, so they become full-size.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from bots.checkpoints.tokenizers.export import declared, exported
 from bots.checkpoints.tokenizers.files import VOCABULARIES
 from bots.commands.writer import SHARD, Writer, as_json, family_noted, small_files
 from bots.errors import LoadError
-from bots.json_files import read_json
+from bots.json_files import read_json_if_present
 
 _OWN = ("config.json", "tokenizer_config.json", "quantize_config.json")
 
@@ -38,11 +38,11 @@ def write_native(
 ) -> int:
     """Write the model in `folder` natively to the folder `out`; returns its weights' size in bytes.
 
-    `name` is the model's where the folder is not called so. `dtype` is what floating numbers are
-    stored in, as in the files unless given; weights that are made full-size are float16 unless it
-    is. The tokenizer's files are copied; where transformers reads them wrongly or not at all, there
-    is a tokenizer.json too. Memory: one shard and one tensor. Raises LoadError where there is
-    nothing to convert or the files are damaged, ConfigError where `out` exists.
+    `name` is the model's where the folder has another one. `dtype` is that of floating numbers; by
+    default they keep theirs, and dequantized weights are float16. The tokenizer's files are copied;
+    where transformers reads them wrongly or not at all, a tokenizer.json is added. Memory: one
+    shard and one tensor. Raises LoadError where there is nothing to convert or the files are
+    damaged, ConfigError where `out` exists.
     """
     checkpoint = Checkpoint(folder, family, name=name)
     shards = Shards(folder, progress)
@@ -97,7 +97,7 @@ def _gptq(
 def gptq_config(
     how: GptqFormat, tensors: Mapping[str, LazyTensor], config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`quantization_config` as AutoGPTQ writes it: what the source says, else what is found."""
+    """`quantization_config` as AutoGPTQ writes it: the source's values, else the tensors'."""
     size, ordered = -1, False  # -1: one group a layer, however many inputs it has
     for name, lazy in tensors.items():
         if name.endswith(".g_idx"):
@@ -117,17 +117,17 @@ def gptq_config(
 
 
 def _tokenizer(folder: Path, config: Mapping[str, Any], family: str) -> Iterator[tuple[str, str]]:
-    """The tokenizer's files that are not those of the original, by name."""
+    """Name and text of the tokenizer's files that are not copied from the original."""
     path = folder / "tokenizer_config.json"
-    told = read_json(path) if path.is_file() else {}
-    told.pop("auto_map", None)  # its code is of the original folder
+    declaration = read_json_if_present(path)
+    declaration.pop("auto_map", None)  # its code is of the original folder
     load = find_tokenizer(folder, config, family)
     if load and any(found for pattern in VOCABULARIES for found in folder.glob(pattern)):
         tokenizer = load(folder)
         yield "tokenizer.json", exported(tokenizer)
-        told = declared(tokenizer, told)
-    if told:
-        yield path.name, as_json(told)
+        declaration = declared(tokenizer, declaration)
+    if declaration:
+        yield path.name, as_json(declaration)
 
 
 def _config(checkpoint: Checkpoint, family: str, dtype: torch.dtype | None) -> dict[str, Any]:
