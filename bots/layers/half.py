@@ -35,7 +35,7 @@ class HalfLinear(nn.Module):
         super().__init__()
         self.out_features, self.in_features = weight.shape
         largest = torch.finfo(torch.float16).max
-        self._prepacked = torch.ops.quantized.linear_prepack_fp16(
+        self._kernel_weight = torch.ops.quantized.linear_prepack_fp16(
             weight.detach().float().clamp(-largest, largest),
             None if bias is None else bias.detach().float(),
         )
@@ -49,7 +49,7 @@ class HalfLinear(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Multiply `rows` [..., in] float32 with the weight: [..., out]."""
-        product: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16(rows, self._prepacked)
+        product: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16(rows, self._kernel_weight)
         return product
 
 
