@@ -11,11 +11,11 @@ from typing import Any
 
 from peft import LoraConfig, LoraModel, set_peft_model_state_dict
 
-from bots.checkpoints.load import read_json
 from bots.checkpoints.shards import Shards, listed
 from bots.checkpoints.source import ADAPTER_CONFIG
 from bots.errors import LoadError
-from bots.layers.quantized import QuantisedLinear
+from bots.json_files import read_json
+from bots.layers.quantized import QuantizedLinear
 
 _FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
 _OLD = {"enable_lora", "merge_weights"}
@@ -24,15 +24,16 @@ ADAPTER = "default"
 
 
 def put_on(model: Any, folder: Path, *, merge: bool) -> Any:
-    """`model` with the adapter in `folder`: added at each step, or merged into its weights.
+    """Apply the LoRA adapter in `folder` to `model`: at each step, or merged into its weights.
 
-    W' = W + lora_alpha / r · B · A. Raises LoadError when it is no LoRA, or not one of this base.
+    W' = W + lora_alpha / r · B · A (https://arxiv.org/abs/2106.09685). Raises LoadError when the
+    adapter is no LoRA, or not one of this base.
     """
     if "disk" in (getattr(model, "hf_device_map", None) or {}).values():
         raise LoadError("An adapter needs its base in memory, but parts of it are on disk.")
-    if merge and any(isinstance(one, QuantisedLinear) for one in model.modules()):
+    if merge and any(isinstance(one, QuantizedLinear) for one in model.modules()):
         raise LoadError(
-            "An adapter cannot be merged into quantised weights: leave out --merge-adapter.",
+            "An adapter cannot be merged into quantized weights: leave out --merge-adapter.",
             param="merge-adapter",
         )
     config = _config(folder)
@@ -76,7 +77,7 @@ def _tensors(folder: Path) -> dict[str, Any]:
 
 
 def _name(saved: str) -> str:
-    """The name in peft's LoraModel: without its wrapper, nor the adapter's name, which it adds."""
+    """The tensor's name without peft's prefix, and without the adapter's, which peft adds."""
     return saved.removeprefix("base_model.").replace(f".{ADAPTER}.", ".")
 
 

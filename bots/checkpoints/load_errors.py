@@ -1,7 +1,7 @@
-"""Loading as people see it: progress without a terminal, failures as one sentence."""
+"""Progress and failures of loading: a progress callback for tqdm, and errors of one sentence."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from bots.engine.device import is_out_of_memory
 from bots.errors import LoadError
+from bots.progress import Progress
 
 MAX_REASON = 600
 """Characters of a library's message that are shown: some list whole tables."""
@@ -26,16 +27,15 @@ _LOADING_FAILS = (
     pickle.UnpicklingError,
     SafetensorError,
 )
-"""What libraries raise for files that are missing, cut, of another kind or too large."""
+"""What libraries raise for files that are missing, cut short, of another kind or too large. Other
+exceptions are bugs and keep their traceback."""
 
 _FULL = "There is not enough memory for"
-
-Progress = Callable[[str, float | None], None]
 
 
 @contextmanager
 def loading(what: str, path: str, progress: Progress) -> Iterator[None]:
-    """Show what transformers loads as `progress`, and its failures as one LoadError."""
+    """Report transformers' progress bars to `progress`, and its failures as one LoadError."""
     bar = progress_bar(progress)
     previous = transformers_logging.set_tqdm_hook(lambda _, args, kw: bar(*args, **kw))
     try:
@@ -43,17 +43,17 @@ def loading(what: str, path: str, progress: Progress) -> Iterator[None]:
             yield
     except LoadError as error:
         begun = f"Cannot load the {what} of "
-        told = error.message
-        if not told.startswith((begun, _FULL)):
-            told = f"{begun}{path!r}: {told}"
-        raise LoadError(told, param=error.param) from error
+        message = error.message
+        if not message.startswith((begun, _FULL)):
+            message = f"{begun}{path!r}: {message}"
+        raise LoadError(message, param=error.param) from error
     finally:
         transformers_logging.set_tqdm_hook(previous)
 
 
 @contextmanager
 def one_sentence(doing: str, path: str) -> Iterator[None]:
-    """What libraries raise while `doing` as one LoadError; our own errors as they are."""
+    """Turn what libraries raise into a LoadError "Cannot {doing} {path}: …"; pass BotError on."""
     try:
         yield
     except _LOADING_FAILS as error:
@@ -64,10 +64,10 @@ def one_sentence(doing: str, path: str) -> Iterator[None]:
 
 
 def progress_bar(report: Progress) -> type[tqdm]:
-    """A progress bar that draws nothing and calls `report`."""
+    """A class of tqdm bars that draw nothing and call `report` with stage and fraction."""
 
     class Watched(tqdm):  # type: ignore[misc]
-        """tqdm without a terminal."""
+        """A tqdm bar without a terminal."""
 
         monitor_interval = 0  # no thread of tqdm's own
 
@@ -81,7 +81,7 @@ def progress_bar(report: Progress) -> type[tqdm]:
             report((self.desc or "loading").rstrip(": ").lower(), done)
 
         def close(self) -> None:
-            """Report the end, which may have come sooner than the next drawing."""
+            """Report the end, which tqdm does not draw within its minimal interval."""
             if not self.disable:
                 self.display()
             self.disable: bool = True

@@ -1,7 +1,4 @@
-"""Where the parts of a model go and in which precision: what `from_pretrained` is told.
-
-Knows GPUs, memory limits and offloading to disk; knows no architecture.
-"""
+"""The dtype and devices of a model: the placement arguments of `from_pretrained`."""
 
 import re
 import tempfile
@@ -23,33 +20,35 @@ Memory = dict[int | str, int]
 
 
 class Placement:
-    """The choices of a `BotConfig`. `close` removes what was put on disk."""
+    """Dtype and devices by a `BotConfig`. `close` removes the weights offloaded to disk."""
 
     def __init__(self, config: BotConfig) -> None:
         self._config = config
         self._offload: tempfile.TemporaryDirectory[str] | None = None
 
-    def options(self, config: Any, *, packed: bool = False, half: bool = False) -> dict[str, Any]:
+    def options(
+        self, config: Any, *, quantized: bool = False, half: bool = False
+    ) -> dict[str, Any]:
         """The arguments of `from_pretrained` for a model with this config of transformers.
 
-        `packed`: its weights are quantised and stay so. `half`: they stay as they are in the file,
-        to be made float16 (`halves`).
+        `quantized`: the weights are quantized and stay so. `half`: they keep the files' dtype, and
+        become float16 layers after loading (`halves`).
         """
         spread = "auto" if self._config.max_memory else self.device_map()
         return {
-            "dtype": _stored(config) if half else self.dtype(config, packed=packed),
+            "dtype": _stored(config) if half else self.dtype(config, quantized=quantized),
             "device_map": spread,
             "max_memory": self.max_memory(),
             "offload_folder": self._offload_folder() if spread == "auto" else None,
         }
 
-    def dtype(self, config: Any, *, packed: bool = False) -> torch.dtype:
-        """The precision to compute in: the checkpoint's own, unless another is asked for.
+    def dtype(self, config: Any, *, quantized: bool = False) -> torch.dtype:
+        """The dtype to compute in: the configured one, else the checkpoint's.
 
-        For packed weights on a CPU it is bfloat16, the one that its kernels are fast in.
+        For quantized weights on a CPU it is bfloat16, in which the kernels are fast.
         """
         wanted = self._config.dtype
-        if packed and wanted == "auto" and not self.gpus():
+        if quantized and wanted == "auto" and not self.gpus():
             return torch.bfloat16
         chosen = _stored(config) if wanted == "auto" else getattr(torch, wanted)
         if chosen == torch.float16 and not self.gpus():
@@ -59,8 +58,11 @@ class Placement:
         return chosen
 
     def halves(self, config: Any) -> bool:
-        """Whether a model is to have weights of float16 and compute in float32: on a CPU, where
-        that is asked for, or where it loses nothing and is faster than the model's own dtype."""
+        """Whether to store float16 weights and compute in float32 (`bots.layers.half`).
+
+        On a CPU: where float16 is configured, or where the checkpoint is in half precision, so that
+        nothing is lost, and the CPU does not multiply bfloat16 itself, which is faster still.
+        """
         stored, wanted = _stored(config), self._config.dtype
         if self.gpus() or self._config.max_memory or not can_halve():
             return False
@@ -69,7 +71,7 @@ class Placement:
         return wanted == "float16" or (wanted == "auto" and stored == torch.float16)
 
     def gpus(self) -> list[int]:
-        """The GPUs to use. Raises LoadError for one that is not there."""
+        """The numbers of the GPUs to use. Raises LoadError for one that does not exist."""
         there = torch.cuda.device_count() if torch.cuda.is_available() else 0
         wanted = self._config.devices
         if wanted in ("auto", "cpu"):
@@ -88,14 +90,14 @@ class Placement:
         return numbers
 
     def device_map(self) -> str | dict[str, Any]:
-        """One device for all parts, or "auto" where accelerate spreads them."""
+        """One device for the whole model, or "auto" where accelerate spreads it."""
         gpus = self.gpus()
         if not gpus:
             return {"": "cpu"}
         return {"": gpus[0]} if len(gpus) == 1 and self._config.devices != "auto" else "auto"
 
     def max_memory(self) -> Memory | None:
-        """What accelerate may fill, for each device; None is all there is, and no disk."""
+        """Bytes that accelerate may fill on each device; None for all, without the disk."""
         gpus, limits = self.gpus(), parse_memory(self._config.max_memory)
         if unknown := [where for where in limits if where != "cpu" and where not in gpus]:
             raise LoadError(
@@ -111,8 +113,10 @@ class Placement:
         }
 
     def _offload_folder(self) -> str:
-        """A folder for the weights that fit nowhere else; on the disk of the cache, for `/tmp` is
-        often memory."""
+        """The folder for weights that fit nowhere else.
+
+        It is on the disk of the cache, because `/tmp` often is memory.
+        """
         if self._offload is None:
             parent = Path(self._config.offload_folder or builtin.cache_folder().parent / "offload")
             try:
@@ -126,19 +130,19 @@ class Placement:
         return self._offload.name
 
     def close(self) -> None:
-        """Remove the offloaded weights; the model cannot answer after that."""
+        """Remove the offloaded weights. The model cannot compute after that."""
         if self._offload is not None:
             self._offload.cleanup()
             self._offload = None
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself, which is then faster than float16 weights."""
+    """Whether this CPU multiplies bfloat16 itself (AVX-512 BF16 or AMX)."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _stored(config: Any) -> torch.dtype:
-    """The dtype of a checkpoint's files, as its config tells."""
+    """The dtype of a checkpoint's files by its config, float32 without one."""
     found = getattr(config.get_text_config(), "dtype", None) or torch.float32
     assert isinstance(found, torch.dtype)
     return found

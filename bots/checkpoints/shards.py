@@ -1,16 +1,16 @@
-"""The tensors in a checkpoint's files, read one at a time and let go of shard by shard.
+"""The tensors in a checkpoint's files: safetensors, or torch's pickles of tensors alone.
 
-Knows safetensors and torch's zip files, with or without an index; knows no model. Files are mapped
-into memory, and a mapping is dropped once a part of it (`WINDOW`) or its last wanted tensor was
-read, so what is resident beyond the model is about that part. (Files written by torch before 1.6
-cannot be mapped: they are read as a whole.)
+Files are mapped into memory. Pages of a mapping that were read stay resident as long as the mapping
+does, so a shard is released when its last expected tensor was read, and mapped again after each
+window of bytes. Beyond the model about one window is resident. Files that torch wrote before 1.6
+are no zip files and cannot be mapped: they are read as a whole.
 """
 
 import json
 import pickle
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from bots.errors import LoadError
+from bots.progress import Progress
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
 GPTQ = "gptq_model-*.safetensors"
 WINDOW = 64 << 20
-"""Bytes that are read of a mapped file before it is mapped anew: what was read stays resident as
-long as its mapping."""
+"""Bytes read of a mapped file before it is mapped again. Smaller windows save little beside a model
+of gigabytes, and mapping costs about a millisecond."""
 
 SHOWN = 8
 """How many names an error lists before it says how many more there are."""
-
-Progress = Callable[[str, float | None], None]
 
 
 def listed(names: Iterable[str]) -> str:
@@ -40,12 +39,16 @@ def listed(names: Iterable[str]) -> str:
 
 
 class Shards:
-    """The tensors of a folder, or of one file.
+    """The tensors of a folder, or of one file, by name.
 
-    Raises LoadError when a file is missing, damaged, of another kind or not what the index says.
+    `window` is the number of bytes read of a file before it is mapped again. Raises LoadError when
+    a file is missing, damaged, of another kind or does not have the tensors that the index lists.
     """
 
-    def __init__(self, folder: Path, progress: Progress | None = None) -> None:
+    def __init__(
+        self, folder: Path, progress: Progress | None = None, *, window: int = WINDOW
+    ) -> None:
+        self._window = window
         self.files = weight_files(folder) if folder.is_dir() else [folder]
         self._lock = threading.Lock()
         self.open: dict[Path, Any] = {}
@@ -66,12 +69,12 @@ class Shards:
         return frozenset(self._where)
 
     def expect(self, counts: Mapping[str, int]) -> None:
-        """Say how often each tensor will be read, so that a shard can be let go of."""
+        """Announce how often each tensor will be read; a shard is released after its last one."""
         for name, count in counts.items():
             self._wanted.setdefault(self._where[name], {})[name] = count
 
     def read(self, name: str) -> torch.Tensor:
-        """One tensor, on the CPU, perhaps a view of a mapped file. Safe to call from threads."""
+        """Read one tensor, on the CPU, perhaps as a view of the mapped file. Thread-safe."""
         path = self._where[name]
         with self._lock:
             shard = self.open.get(path)
@@ -82,17 +85,17 @@ class Shards:
         return tensor
 
     def read_as(self, name: str, dtype: torch.dtype) -> torch.Tensor:
-        """One tensor, in this dtype if it is of floating point and large.
+        """Read one tensor, in `dtype` if it is of floating point and larger than the window.
 
-        It is converted some rows at a time, each time from a new mapping, so that the file is not
-        resident beside what is made of it.
+        It is converted one window at a time, each from a new mapping. Otherwise the tensor of the
+        file and the converted one would be resident together.
         """
         path, tensor = self._where[name], self.read(name)
-        large = tensor.nbytes > WINDOW and _is_mapped(path)
+        large = tensor.nbytes > self._window and _is_mapped(path)
         if not large or not tensor.is_floating_point() or tensor.dtype == dtype:
             return tensor
         made = torch.empty(tensor.shape, dtype=dtype)
-        rows = max(1, WINDOW // tensor[0].nbytes)
+        rows = max(1, self._window // tensor[0].nbytes)
         del tensor
         for start in range(0, len(made), rows):
             made[start : start + rows] = _tensor(_opened(path), name)[start : start + rows]
@@ -103,7 +106,8 @@ class Shards:
         if wanted is None or name not in wanted:
             return
         self._seen[path] = self._seen.get(path, 0) + size
-        if self._seen[path] > WINDOW and _is_mapped(path):
+        if self._seen[path] > self._window and _is_mapped(path):
+            # The next read maps the file again; tensors that are still in use keep the old mapping.
             self.open.pop(path, None)
             self._seen[path] = 0
         wanted[name] -= 1
@@ -173,7 +177,8 @@ def _opened(path: Path) -> Any:
             return safe_open(path, framework="pt")
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_mapped(path))
     except pickle.UnpicklingError as error:
-        if "Weights only" not in str(error):  # what torch says when it refuses, not when it fails
+        # torch raises the same class for damaged files; only a refusal has these words.
+        if "Weights only" not in str(error):
             raise _damaged(path, size, error) from error
         raise LoadError(
             f"{path.name} holds more than tensors: reading it could run code that it brings, so it"

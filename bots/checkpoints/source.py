@@ -1,10 +1,9 @@
-"""From what `--pretrained-path` names to a folder with its files: a local one, or the hub's.
+"""Find the folder of `--pretrained-path`: local, built-in, or fetched from the hub.
 
-Weights are fetched only when they are asked for, and only one kind: safetensors where there are
-any. Code is fetched only where it may run.
+Weights are fetched when they are needed, and only one kind: safetensors where there are any. Code
+is fetched only where it may run.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from huggingface_hub import snapshot_download
 
 from bots.checkpoints import builtin
 from bots.errors import ConfigError
-
-Progress = Callable[[str, float | None], None]
+from bots.progress import Progress
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -24,16 +22,17 @@ _WEIGHTS = (
     ["pytorch_model*.bin", "adapter_model.bin"],
     ["*.safetensors"],
 )
-"""In the order of preference; `*_model*` are GPTQ's and adapters'."""
+"""Patterns of weights, the preferred first; `*_model*` are GPTQ's and adapters'."""
 _OTHER = ["*/*", "consolidated*", "training_args.bin", "optimizer*", "*.index.fp*"]
-"""What is never fetched: folders of other formats, training states, other precisions."""
+"""Patterns that are never fetched: subfolders, training states, other precisions."""
 
 
 class Source:
-    """A model's files. `path` is a local folder, `builtin:NAME` or a hub id.
+    """The files at `path`: a local folder, `builtin:NAME` or a hub id.
 
-    `options` go to the hub's client: its progress bar. Raises ConfigError for a local folder that
-    holds no model.
+    `code` allows the checkpoint's code to be fetched; `option` is named in errors; `options` go to
+    the hub's client, such as its progress bar. Raises ConfigError for a local folder without a
+    model.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Source:
         self._folder: Path | None = folder if folder.is_dir() else None
 
     def small(self) -> Path:
-        """The folder with all but the weights."""
+        """The folder with all files but the weights."""
         if self._folder is not None:
             return self._folder
         if self._path.startswith(builtin.PREFIX):
@@ -67,12 +66,12 @@ class Source:
         return self._fetch(self._small)
 
     def is_adapter(self) -> bool:
-        """Whether it is an adapter and no model of its own."""
+        """Whether the files are an adapter without a model."""
         folder = self.small()
         return (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file()
 
     def whole(self) -> Path:
-        """The folder with the weights too, of the first kind that there is."""
+        """The folder with all files, weights of the most preferred kind included."""
         folder = self.small()
         if self._folder is not None or self._path.startswith(builtin.PREFIX):
             return folder

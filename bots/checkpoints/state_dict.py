@@ -1,7 +1,8 @@
-"""How the tensors of a native model come from the tensors of an original checkpoint.
+"""The state dict of a native model, made from the tensors of an original checkpoint.
 
-A format says, for each tensor of the checkpoint, what becomes of it; `state_dict` turns that into
-tensors that are made when transformers asks for them. Every tensor of the files is accounted for.
+A format gives, for each tensor of the checkpoint, the native tensors that are made of it. Tensors
+are made lazily, when transformers places them: a dict of real tensors would hold the whole model a
+second time. Every tensor of the files must be mapped, or be named as not needed.
 """
 
 from collections import Counter
@@ -18,32 +19,34 @@ Make = Callable[..., torch.Tensor]
 """From tensors of the checkpoint to one of the native model."""
 
 Targets = Callable[[str], Mapping[str, Make] | None]
-"""What becomes of the tensor of this name: native name → how it is made. {} is "not needed", None
-is "not known"."""
+"""Name of a checkpoint's tensor → native names, and how each is made. {} is "not needed", None is
+"unknown"."""
 
 
-def as_it_is(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor itself."""
+def unchanged(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensor itself."""
     return tensor
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One tensor: made of these tensors of the files, by this function."""
+class TensorRecipe:
+    """One tensor: the tensors of the files that it is made of, and the function that makes it."""
 
     sources: tuple[str, ...]
-    make: Make = as_it_is
+    make: Make = unchanged
 
 
-class Lazy:
-    """A tensor that is made when it is indexed: what transformers does with a safetensors slice."""
+class LazyTensor:
+    """A tensor that is made when it is indexed, as transformers does with a safetensors slice."""
 
-    def __init__(self, shards: Shards, recipe: Recipe, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, shards: Shards, recipe: TensorRecipe, dtype: torch.dtype | None = None
+    ) -> None:
         self._shards, self._recipe, self._dtype = shards, recipe, dtype
 
     def __getitem__(self, index: Any) -> torch.Tensor:
         sources, dtype = self._recipe.sources, self._dtype
-        if self._recipe.make is as_it_is and dtype is not None:
+        if self._recipe.make is unchanged and dtype is not None:
             return self._shards.read_as(sources[0], dtype)[index]
         tensors = [self._shards.read(name) for name in sources]
         return self._recipe.make(*tensors)[index]
@@ -51,21 +54,21 @@ class Lazy:
 
 def state_dict(
     shards: Shards,
-    stored: Mapping[str, Recipe],
+    stored: Mapping[str, TensorRecipe],
     targets: Targets,
     tied: Mapping[str, str] | None = None,
-    packed: Mapping[str, Recipe] | None = None,
+    ready: Mapping[str, TensorRecipe] | None = None,
     dtype: torch.dtype | None = None,
-) -> dict[str, Lazy]:
-    """The native model's state dict, each tensor made when it is asked for.
+) -> dict[str, LazyTensor]:
+    """The native model's state dict, each tensor made when it is indexed.
 
-    `stored` are the checkpoint's tensors as the format knows them (a quantised one is several
-    tensors in the files). `tied` names those that are made as another one where the files do not
-    have them. `packed` are native tensors that are made already. Large tensors that are taken as
-    they are come in `dtype`, which spares transformers a conversion of the whole. Raises LoadError
-    that lists the tensors which no rule knows.
+    `stored` are the checkpoint's tensors by the names that the format maps (a quantized one is
+    several tensors in the files). `tied` maps names that the files may lack to the tensors that
+    they share. `ready` are recipes by native name, which are not mapped. Large unchanged tensors
+    are converted to `dtype`, which spares transformers a conversion that holds both. Raises
+    LoadError that lists the tensors which the format does not know.
     """
-    recipes = dict(packed or {})
+    recipes = dict(ready or {})
     unknown: list[str] = []
     for name, source in stored.items():
         found = targets(name)
@@ -73,20 +76,22 @@ def state_dict(
             unknown.append(name)
             continue
         for target, make in found.items():
-            recipes[target] = Recipe(source.sources, _after(source.make, make))
+            recipes[target] = TensorRecipe(source.sources, _chain(source.make, make))
     if unknown:
         raise LoadError(f"The checkpoint has tensors that its model does not: {listed(unknown)}.")
     for name, same in (tied or {}).items():
         if same in recipes:
             recipes.setdefault(name, recipes[same])
+    # A source may be cut into several tensors: its shard is needed until the last one was made.
     shards.expect(Counter(name for recipe in recipes.values() for name in recipe.sources))
     return {
-        name: Lazy(shards, recipe, None if packed and name in packed else dtype)
+        name: LazyTensor(shards, recipe, None if ready and name in ready else dtype)
         for name, recipe in recipes.items()
     }
 
 
-def _after(first: Make, then: Make) -> Make:
-    if first is as_it_is:
+def _chain(first: Make, then: Make) -> Make:
+    # `unchanged` must stay recognisable: LazyTensor converts such tensors row by row.
+    if first is unchanged:
         return then
-    return first if then is as_it_is else lambda *tensors: then(first(*tensors))
+    return first if then is unchanged else lambda *tensors: then(first(*tensors))

@@ -1,1 +1,4 @@
-"""Work on model files: convert, add deltas, quantize, measure."""
+"""Commands on model files, one public function a module: convert, apply_delta, quantize, fetch.
+
+These modules import no model library until their function is called.
+"""

@@ -1,78 +1,26 @@
-"""Weights that were published as the difference to a base model, added to it.
+"""`chatzoo apply-delta`: add weights that were published as the difference to a base model."""
 
-EduChat's and Vicuna v1.1's: each tensor is the model's less the base's, in half precision, and the
-sum is made in half precision too
-(https://github.com/lm-sys/FastChat/blob/main/fastchat/model/apply_delta.py).
-"""
-
-import re
 from pathlib import Path
 
-import torch
-
-from bots.checkpoints.load import read_json
-from bots.checkpoints.shards import Progress, Shards, listed
-from bots.commands.writer import SHARD, Writer, family_noted, small_files
-from bots.errors import LoadError
-
-_MADE_ANEW = ".rotary_emb.inv_freq"
-"""What old LLaMA files carry and no class reads."""
-_A_ROW_A_TOKEN = re.compile(
-    r"(.+\.)?(embed_tokens|tok_embeddings|word_embeddings|embed_in|embed_out|wte|shared|lm_head)"
-    r"\.weight"
-)
-"""Embeddings and heads: a vocabulary with more tokens has more rows there, and nowhere else."""
+from bots.commands.model_files import check_paths, family_of_delta, fetch_model
+from bots.progress import Progress
+from bots.registry.registry import find_bot
 
 
 def apply_delta(
-    base: Path,
-    delta: Path,
-    out: Path,
-    progress: Progress,
-    *,
-    family: str = "auto",
-    shard: int = SHARD,
+    base: str, delta: str, out: Path, progress: Progress, *, family: str | None = None
 ) -> int:
-    """Write base + delta to the folder `out`; returns its weights' size in bytes.
+    """Write base + delta, each a folder or a hub id, to the folder `out`.
 
-    `family` is noted in config.json unless it is "auto". The config and the tokenizer are the
-    delta's. Rows of embedding and head that only the delta has, of tokens that its vocabulary adds,
-    are taken as they are. Memory: one shard and two tensors. Raises LoadError where the two do not
-    fit together, ConfigError where `out` exists.
+    `family` is that of the delta's or the base's name unless given. Returns the size of the weights
+    in bytes. Raises ConfigError or LoadError.
     """
-    config = family_noted(read_json(delta / "config.json"), family)
-    old, new = Shards(base, progress), Shards(delta, progress)
-    names = [name for name in sorted(new.names) if not name.endswith(_MADE_ANEW)]
-    known = {name for name in old.names if not name.endswith(_MADE_ANEW)}
-    for has, lacks, only in (
-        ("delta", "base", set(names) - known),
-        ("base", "delta", known - set(names)),
-    ):
-        if only:
-            raise LoadError(
-                f"The {has} has tensors that the {lacks} has not, so they are not of one"
-                f" architecture: {listed(only)}."
-            )
-    for shards in (old, new):
-        shards.expect(dict.fromkeys(names, 1))
-    with Writer(out, shard) as writer:
-        for number, name in enumerate(names):
-            writer.add(name, _sum(name, old.read(name), new.read(name)))
-            progress("adding", (number + 1) / len(names))
-        writer.add_json("config.json", config)
-        writer.copy(small_files(delta, lambda name: name == "config.json"))
-    return writer.size
+    check_paths(out, base=base, delta=delta)
+    family = family or family_of_delta(base, delta)
+    find_bot(family=family)  # raises where there is no such family
+    from bots.checkpoints.load_errors import one_sentence
+    from bots.commands.delta_sum import write_sum
 
-
-def _sum(name: str, base: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-    more = base.ndim > 0 and base.shape[1:] == delta.shape[1:] and len(base) < len(delta)
-    if base.shape != delta.shape and not (more and _A_ROW_A_TOKEN.fullmatch(name)):
-        raise LoadError(
-            f"{name} is {list(base.shape)} in the base and {list(delta.shape)} in the delta, so"
-            " they are not of one architecture."
-        )
-    if base.shape == delta.shape:
-        return delta + base.to(delta.dtype)
-    total = delta.clone()
-    total[: len(base)] += base.to(delta.dtype)
-    return total
+    old, new = fetch_model(base, progress, "base"), fetch_model(delta, progress, "delta")
+    with one_sentence("add the delta", delta):
+        return write_sum(old, new, out, progress, family=family)

@@ -1,135 +1,40 @@
-"""Original files made into native safetensors, which transformers itself and other tools read.
+"""`chatzoo convert`: write a model's original files as native safetensors."""
 
-Tensors keep their numbers and dtype. GPTQ weights, MOSS's int4 and int8 among them, stay packed and
-become AutoGPTQ's by names and metadata; ChatGLM's rows of int8 and int4 have no such form and are
-made full-size.
-"""
-
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
+from bots.commands.model_files import check_paths, fetch_model
+from bots.errors import ConfigError
+from bots.progress import Progress
+from bots.registry.registry import family_of, find_bot
 
-from bots.checkpoints.formats.native import same_names
-from bots.checkpoints.load import Checkpoint, read_json
-from bots.checkpoints.quantized.formats import Gptq, unpacked, weights
-from bots.checkpoints.shards import Progress, Shards
-from bots.checkpoints.state_dict import Lazy, Recipe, state_dict
-from bots.checkpoints.tokenizers.export import declared, exported
-from bots.checkpoints.tokenizers.files import VOCABULARIES
-from bots.checkpoints.tokenizers.load import special
-from bots.commands.writer import SHARD, Writer, as_json, family_noted, small_files
-from bots.errors import LoadError
-
-_OWN = ("config.json", "tokenizer_config.json", "quantize_config.json")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 def convert(
-    folder: Path,
+    model: str,
     out: Path,
-    family: str,
     progress: Progress,
     *,
-    name: str | None = None,
-    dtype: torch.dtype | None = None,
-    shard: int = SHARD,
+    family: str | None = None,
+    dtype: str | None = None,
 ) -> int:
-    """Write the model in `folder` natively to the folder `out`; returns its weights' size in bytes.
+    """Write the model at `model`, a folder or a hub id, natively to the folder `out`.
 
-    `name` is the model's where the folder is not called so. `dtype` is what floating numbers are
-    stored in, as in the files unless given; weights that are made full-size are float16 unless it
-    is. The tokenizer's files are copied; where transformers reads them wrongly or not at all, there
-    is a tokenizer.json too. Memory: one shard and one tensor. Raises LoadError where there is
-    nothing to convert or the files are damaged, ConfigError where `out` exists.
+    `family` is detected unless given. Floating numbers are stored in `dtype`, one of `DTYPES`, or
+    as in the files. Returns the size of the weights in bytes. Raises ConfigError or LoadError.
     """
-    checkpoint = Checkpoint(folder, family, name=name)
-    shards = Shards(folder, progress)
-    native, how = checkpoint.native, checkpoint.quantised
-    if native.targets is same_names and shards.files[0].suffix == ".safetensors":
-        raise LoadError(f"{str(folder)!r} has native safetensors already.")
-    if how is None and (other := checkpoint.config.get("quantization_config")):
-        method = other.get("quant_method") or other.get("method")
-        raise LoadError(f"Weights that are quantised by {method!r} cannot be converted.")
-    packed: dict[str, Recipe] = {}
-    if isinstance(how, Gptq):
-        packed = dict(_gptq(shards, how, checkpoint))
-        used = {name for recipe in packed.values() for name in recipe.sources}
-        stored = {name: Recipe((name,)) for name in shards.names if name not in used}
-    else:
-        stored = unpacked(shards.names, how)
-        dtype = dtype or (torch.float16 if how else None)
-    tensors = state_dict(shards, stored, native.targets, packed=packed)
-    tokenizer = dict(_tokenizer(folder, checkpoint.config, family))
-    with Writer(out, shard) as writer:
-        kind = None
-        for number, (name, lazy) in enumerate(sorted(tensors.items())):
-            tensor = lazy[...]
-            if tensor.is_floating_point() and name not in packed:
-                tensor = tensor.to(dtype or tensor.dtype)
-                kind = kind or tensor.dtype
-            writer.add(name, tensor)
-            progress("writing", (number + 1) / len(tensors))
-        config = _config(checkpoint, family, kind)
-        if isinstance(how, Gptq):
-            config["quantization_config"] = _told(how, tensors, checkpoint.config)
-        writer.add_json("config.json", config)
-        for file, text in tokenizer.items():
-            writer.add_text(file, text)
-        writer.copy(small_files(folder, lambda name: name in (*_OWN, *tokenizer)))
-    return writer.size
+    if dtype not in (None, *DTYPES):
+        raise ConfigError(f"dtype: {dtype!r} is none of {', '.join(DTYPES)}.", param="dtype")
+    check_paths(out, model=model)
+    family = family or family_of(model)
+    find_bot(family=family)  # raises where there is no such family
+    # Only now: these take seconds, and wrong options are reported before.
+    import torch
 
+    from bots.checkpoints.load_errors import one_sentence
+    from bots.commands.native_files import write_native
 
-def _gptq(shards: Shards, how: Gptq, checkpoint: Checkpoint) -> Iterator[tuple[str, Recipe]]:
-    """The parts of quantised weights under the names of their native layers."""
-    for weight, parts in weights(shards.names, how).items():
-        targets = checkpoint.native.targets(weight)
-        if targets is None or len(targets) != 1:
-            raise LoadError(f"{weight} is quantised and has no native layer of its own.")
-        stem = next(iter(targets)).removesuffix("weight")
-        for part, name in zip(how.parts, parts, strict=True):
-            yield stem + part, Recipe((name,))
-
-
-def _told(how: Gptq, tensors: Mapping[str, Lazy], config: Mapping[str, Any]) -> dict[str, Any]:
-    """`quantization_config` as AutoGPTQ writes it: what the source says, else what is found."""
-    size, ordered = -1, False  # -1: one group a layer, however many inputs it has
-    for name, lazy in tensors.items():
-        if name.endswith(".g_idx"):
-            group = lazy[...].long()
-            if group.any():
-                size = int((group == 0).sum())
-                ordered |= not torch.equal(group, torch.arange(len(group)) // size)
-    found = {"group_size": config.get("groupsize", size), "desc_act": ordered, "sym": False}
-    own = config.get("quantization_config") or {}
-    return {
-        **found,
-        **{name: own[name] for name in found if own.get(name) is not None},
-        "quant_method": "gptq",
-        "bits": how.bits,
-        "checkpoint_format": "gptq" if how.zero_offset else "gptq_v2",
-    }
-
-
-def _tokenizer(folder: Path, config: Mapping[str, Any], family: str) -> Iterator[tuple[str, str]]:
-    """The tokenizer's files that are not those of the original, by name."""
-    path = folder / "tokenizer_config.json"
-    told = read_json(path) if path.is_file() else {}
-    told.pop("auto_map", None)  # its code is of the original folder
-    load = special(folder, config, family)
-    if load and any(found for pattern in VOCABULARIES for found in folder.glob(pattern)):
-        tokenizer = load(folder)
-        yield "tokenizer.json", exported(tokenizer)
-        told = declared(tokenizer, told)
-    if told:
-        yield path.name, as_json(told)
-
-
-def _config(checkpoint: Checkpoint, family: str, dtype: torch.dtype | None) -> dict[str, Any]:
-    """config.json of the native class."""
-    config: dict[str, Any] = checkpoint.native.config.to_dict()
-    config.pop("quantization_config", None)
-    config["architectures"] = [checkpoint.native.model_class.__name__]
-    if dtype is not None:
-        config["dtype"] = str(dtype).removeprefix("torch.")
-    return family_noted(config, family)
+    chosen = getattr(torch, dtype) if dtype else None
+    folder = fetch_model(model, progress, "model")
+    with one_sentence("convert", model):
+        return write_native(folder, out, family, progress, name=model, dtype=chosen)

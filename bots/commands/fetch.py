@@ -4,7 +4,7 @@ from bots.progress import Progress
 
 
 def fetch_builtin(progress: Progress) -> None:
-    """Put every form of the built-in model into the cache, each byte checked. Raises LoadError."""
-    from bots.checkpoints import builtin  # imports only when asked for: it reaches for the network
+    """Put every form of the built-in model into the cache, hashes checked. Raises LoadError."""
+    from bots.checkpoints import builtin
 
     builtin.verify(progress)

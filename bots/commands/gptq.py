@@ -1,4 +1,4 @@
-"""Makes a GPTQ checkpoint of a native one, by the library GPTQModel.
+"""Quantize a native checkpoint by GPTQ with the library GPTQModel.
 
 The method: https://arxiv.org/abs/2210.17323.
 """
@@ -13,26 +13,27 @@ from typing import Any
 
 from torch import nn
 
-from bots.checkpoints.load import read_json
 from bots.checkpoints.load_errors import MAX_REASON
-from bots.checkpoints.shards import Progress, weight_files
+from bots.checkpoints.shards import weight_files
 from bots.commands.writer import check_out, complete, whole
 from bots.errors import BotError, ConfigError, LoadError
+from bots.json_files import read_json
+from bots.progress import Progress
 
 GROUPS = (128, 64, 32)
-"""Sizes of groups that kernels take; the first makes the smallest checkpoint."""
+"""Group sizes that kernels support, the one of the smallest checkpoint first."""
 RESUMED = ("llama", "qwen3_moe")
-"""Architectures (`model_type`) whose unfinished work GPTQModel 7.6 can keep; for others it refuses
-to begin (`validate_checkpoint_support` in its gptqmodel/looper/gptq_checkpoint.py)."""
+"""Architectures (`model_type`) whose interrupted work GPTQModel 7.6 can resume. It refuses to start
+with others (`validate_checkpoint_support` in its gptqmodel/looper/gptq_checkpoint.py)."""
 _IN_MEMORY = ("gpt_neox",)
-"""Architectures of which GPTQModel 7.6 loses the head where it puts layers on disk meanwhile."""
+"""Architectures whose head GPTQModel 7.6 loses when it offloads finished layers to disk."""
 _READABLE = ("model.safetensors", "model.safetensors.index.json")
-"""The files by which it tells whether unfinished work is of the same model."""
+"""Files by which GPTQModel recognises the model of unfinished work."""
 
 
 def library() -> Any:
-    """What is used of GPTQModel. Raises ConfigError where it is not installed."""
-    # With fewer workers than it likes it crashes on small machines.
+    """The parts of GPTQModel that are used. Raises ConfigError where it is not installed."""
+    # By default it sizes its pool by the CPU, and crashes on machines with few cores.
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
     try:
         with _quiet():
@@ -57,13 +58,13 @@ def library() -> Any:
 
 
 def not_resumed(folder: Path) -> str | None:
-    """Why interrupted work on the model in `folder` begins anew, None where it goes on."""
+    """Why interrupted work on the model in `folder` cannot be resumed, None where it can."""
     kind = _kind(folder)
     if kind not in RESUMED:
         return f"GPTQModel keeps no unfinished work of {kind!r}"
     if not any((folder / name).is_file() for name in _READABLE):
         return "the weights are not called model.safetensors"
-    # It reads no file from outside of the folder; those of the hub's cache are links to such.
+    # GPTQModel refuses files outside of the folder, and the hub's cache has links to such.
     for file in (folder / "config.json", *weight_files(folder)):
         if not file.resolve().is_relative_to(folder.resolve()):
             return "the model's files are links, as in the hub's cache"
@@ -83,23 +84,23 @@ def quantize(
     """Write the model in `folder`, native safetensors, with weights of `bits` to the folder `out`.
 
     `calibration` are rows of token ids like those that the model will see. `family` is noted in
-    config.json unless it is "auto". A layer at a time is in work; what is done is kept in
-    `out`.work until all is, unless `not_resumed`. Raises ConfigError where GPTQModel is not
-    installed, a group does not divide the inputs of a layer, or `out`.work is of another task;
-    LoadError where GPTQModel fails; KeyboardInterrupt with a sentence when it was stopped and can
-    go on.
+    config.json unless it is "auto". Layers are quantized one at a time; finished ones are kept in
+    `out`.work, so that interrupted work can be resumed, unless `not_resumed`. Raises ConfigError
+    where GPTQModel is not installed, groups do not divide the inputs of a layer, or `out`.work is
+    of other options; LoadError where GPTQModel fails; KeyboardInterrupt with a sentence when it was
+    stopped and can be resumed.
     """
     progress("importing GPTQModel", None)
     made = library()
     check_out(out)
     kept = out.with_name(f"{out.name}.work")
-    stage = "quantising"
+    stage = "quantizing"
     options: dict[str, Any] = {}
     if reason := not_resumed(folder):
-        stage = "quantising (begins anew if it is interrupted)"
+        stage = "quantizing (begins anew if it is interrupted)"
     else:
         options["checkpoint"] = made.CheckpointConfig(path=kept)
-    with whole(out) as partial, _told(made, folder, kept), _quiet():
+    with whole(out) as partial, _errors_as_ours(made, folder, kept), _quiet():
         progress("loading the model", None)
         config = made.QuantizeConfig(
             bits=bits, group_size=group_size, offload_to_disk=_kind(folder) not in _IN_MEMORY
@@ -128,14 +129,14 @@ def _kind(folder: Path) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's own bars and banners."""
+    """Discard what is printed: the library's bars and banners."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield
 
 
 @contextmanager
-def _told(made: Any, folder: Path, kept: Path) -> Iterator[None]:
-    """The library's errors, of which it has many kinds, as one sentence each."""
+def _errors_as_ours(made: Any, folder: Path, kept: Path) -> Iterator[None]:
+    """Turn the library's errors into BotErrors of one sentence."""
     try:
         yield
     except BotError:
@@ -150,8 +151,8 @@ def _told(made: Any, folder: Path, kept: Path) -> Iterator[None]:
             f" begun with, or delete it. ({_reason(error)})",
             param="out",
         ) from error
-    except Exception as error:
-        raise LoadError(f"Cannot quantise {str(folder)!r}: {_reason(error)}") from error
+    except Exception as error:  # it raises many kinds and documents none
+        raise LoadError(f"Cannot quantize {str(folder)!r}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What a checkpoint is like, through the contract: its size, how well it predicts, what it says."""
+"""Perplexity and sample answers of a loaded bot."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from bots.chatbot import ChatBot
 from bots.events import Delta, Message, PromptScored, Replace
 
 WINDOW = 512
-"""Tokens of a text that are scored together."""
+"""Tokens in a window of the text, scored in one request."""
 
 QUESTIONS = (
     "What is the capital of France, and what is it known for?",
@@ -26,9 +26,11 @@ class Measured:
 
 
 def perplexity(bot: ChatBot, ids: Sequence[int], window: int = WINDOW) -> float:
-    """exp of the mean negative log-probability of a text's tokens, each given those before it in
-    its window (https://huggingface.co/docs/transformers/perplexity, without overlap). A window is
-    at most the model's context. Infinite where the mean is too large for a number.
+    """Perplexity of a text: exp of the mean negative log-probability of its tokens.
+
+    Each token is predicted from those before it in its window; windows do not overlap
+    (https://huggingface.co/docs/transformers/perplexity) and are at most the model's context long.
+    Infinite where the mean overflows exp.
 
     For bots with `token_prompts` and `prompt_logprobs`. Raises what `prepare_text` raises.
     """
@@ -48,7 +50,7 @@ def perplexity(bot: ChatBot, ids: Sequence[int], window: int = WINDOW) -> float:
 
 
 def answer(bot: ChatBot, question: str, tokens: int = 48) -> str:
-    """The beginning of the greedy answer to one question."""
+    """The first `tokens` tokens of the greedy answer to a question."""
     settings = bot.Settings.model_validate({"max_new_tokens": tokens, "temperature": 0})
     text = ""
     for event in bot.chat([Message("user", question)], settings):
@@ -60,6 +62,6 @@ def answer(bot: ChatBot, question: str, tokens: int = 48) -> str:
 
 
 def measure(bot: ChatBot, ids: Sequence[int]) -> Measured:
-    """All of it, of a loaded bot. `ids` are the text's tokens."""
+    """Perplexity and answers of a loaded bot; `ids` are the tokens of the text."""
     answers = tuple(answer(bot, question) for question in QUESTIONS)
     return Measured(perplexity(bot, ids), len(ids), answers)

@@ -1,4 +1,4 @@
-"""Writes a model's folder: safetensors shard by shard, whole or not at all."""
+"""Write a model's folder: safetensors shard by shard, complete or not at all."""
 
 import json
 import shutil
@@ -17,14 +17,14 @@ from bots.checkpoints.shards import INDEXES
 from bots.errors import ConfigError
 
 FAMILY = "chatzoo_family"
-"""Where config.json says which family's prompt the model wants: its architecture does not tell."""
+"""Field of config.json with the family, which decides the prompt; the architecture may not."""
 
 SHARD = 1 << 30
-"""Bytes of tensors in a file, unless one tensor alone is larger. So much is held in memory."""
+"""Bytes of tensors in a file (one tensor may be larger), which are held in memory until written."""
 
 
 def check_out(folder: Path) -> None:
-    """Raise ConfigError unless `folder` can be made: it is not there, or empty."""
+    """Raise ConfigError unless `folder` is missing or empty."""
     with one_sentence("write", str(folder)):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(
@@ -34,9 +34,9 @@ def check_out(folder: Path) -> None:
 
 @contextmanager
 def whole(folder: Path) -> Iterator[Path]:
-    """A folder to write into, `folder`.partial, which becomes `folder` at the end.
+    """A context with the folder `folder`.partial, which is renamed to `folder` at its end.
 
-    After an error nothing is left. Raises ConfigError where `folder` exists and is not empty,
+    After an error it is removed. Raises ConfigError where `folder` exists and is not empty,
     LoadError where it cannot be written.
     """
     check_out(folder)
@@ -61,13 +61,12 @@ def as_json(content: Mapping[str, Any]) -> str:
 
 
 def family_noted(config: dict[str, Any], family: str) -> dict[str, Any]:
-    """config.json with the family, where it is one that files do not tell."""
+    """config.json with the family, unless it is "auto"."""
     return config if family == "auto" else {**config, FAMILY: family}
 
 
 def complete(source: Path, made: Path, family: str) -> None:
-    """Add to a model's folder that a library made what that leaves out: the small files of the
-    model that it was made of, and the family."""
+    """Add what a library leaves out when it saves a model: the source's small files, the family."""
     for file in small_files(source):
         if not (made / file.name).exists():
             shutil.copyfile(file, made / file.name)
@@ -77,9 +76,9 @@ def complete(source: Path, made: Path, family: str) -> None:
 
 
 class Writer:
-    """The files of a model in a folder that appears when all of it is written; see `whole`.
+    """A context that writes a model's files into a folder, which appears when it ends; see `whole`.
 
-    Use it as a context.
+    `shard` is the size of a weight file in bytes.
     """
 
     def __init__(self, folder: Path, shard: int = SHARD) -> None:
@@ -87,7 +86,7 @@ class Writer:
         self.size = 0
         """Bytes of all tensors so far."""
         self.partial = folder
-        """Where it is written."""
+        """The folder that is written to, within the context."""
         self._folder = folder
         self._limit = shard
         self._held: dict[str, torch.Tensor] = {}
@@ -121,7 +120,7 @@ class Writer:
         if self._held and self._held_size + tensor.nbytes > self._limit:
             with self._writing():
                 self._flush()
-        # A view of a mapped or larger tensor would keep all of it, and may not be saved.
+        # A view would keep its mapped file or larger tensor in memory, and safetensors refuses it.
         self._held[name] = tensor.clone(memory_format=torch.contiguous_format)
         self._held_size += tensor.nbytes
         self.size += tensor.nbytes
@@ -136,7 +135,7 @@ class Writer:
             (self.partial / name).write_text(text, "utf-8")
 
     def copy(self, files: Iterable[Path]) -> None:
-        """Copy files as they are."""
+        """Copy files into the folder."""
         with self._writing():
             for file in files:
                 shutil.copyfile(file, self.partial / file.name)
@@ -168,7 +167,7 @@ def _part(number: int) -> str:
 
 
 def small_files(folder: Path, but: Callable[[str], bool] = lambda name: False) -> list[Path]:
-    """The files of a model's folder beside its weights: configs, tokenizers, licences."""
+    """The files of a folder beside its weights (configs, tokenizers, licences), without `but`."""
     kinds = (".json", ".model", ".txt", ".jinja", ".tiktoken", ".md")
     return [
         file

@@ -1,5 +1,5 @@
 # mypy: allow-subclassing-any
-"""The layer that multiplies with a packed weight, and the embedding beside it."""
+"""A linear layer over a quantized weight, and an embedding in half precision."""
 
 from typing import Any
 
@@ -9,26 +9,26 @@ from torch import nn
 from bots.layers.layout import Kernel, Layout
 
 BLOCK = {"cpu": 1 << 19, "cuda": 1 << 25}
-"""Weights that are dequantised at a time: on a CPU what its cache holds."""
+"""Weights dequantized at a time: 2 MB of float32 on a CPU, which its cache holds; on a GPU enough
+to keep it busy, within 128 MB."""
 
 FEW_ROWS = 64
-"""Up to so many rows `INT8PACK` is faster than dequantising."""
-
+"""Rows up to which `INT8PACK` is faster than dequantizing."""
 
 ALIGNMENT = 64
 """Bytes of the widest vector."""
 
 
-class QuantisedLinear(nn.Linear):
-    """`nn.Linear` over packed tensors; which ones, `layout` says.
+class QuantizedLinear(nn.Linear):
+    """A linear layer over the tensors of `layout`.
 
-    A kind of `nn.Linear` so that adapters can be put on it. `weight` is no matrix of numbers.
+    It is an `nn.Linear` because peft puts adapters on those alone. `weight` holds codes.
     """
 
-    _is_hf_initialized = True  # transformers gives no random numbers to codes that lie on disk
+    _is_hf_initialized = True  # else transformers puts random numbers in place of offloaded codes
 
     def __init__(self, layout: Layout, *, bias: bool, dtype: torch.dtype) -> None:
-        nn.Module.__init__(self)  # nn.Linear's own would make a weight of full size
+        nn.Module.__init__(self)  # nn.Linear's constructor allocates a full-size weight
         self.in_features, self.out_features = layout.inputs, layout.outputs
         self.layout = layout
         stored = layout.tensors()
@@ -38,7 +38,7 @@ class QuantisedLinear(nn.Linear):
         self.register_parameter("bias", _empty((layout.outputs,), dtype) if bias else None)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """`rows` [..., in] → [..., out]."""
+        """Multiply `rows` [..., in] with the weight: [..., out]."""
         flat = rows.reshape(-1, self.in_features)
         if self.order is not None:
             flat = flat.index_select(1, self.order)
@@ -49,7 +49,7 @@ class QuantisedLinear(nn.Linear):
 
     @property
     def exact(self) -> bool:
-        """Whether products are as exact as the numbers that it is given."""
+        """Whether the kernel rounds nothing beyond the dtype of its input."""
         return self.layout.kernel == Kernel.PLAIN
 
     def _product(self, rows: torch.Tensor) -> Any:
@@ -64,19 +64,19 @@ class QuantisedLinear(nn.Linear):
         return self._plain(rows)
 
     def _plain(self, rows: torch.Tensor) -> torch.Tensor:
-        """Rows of the weight, dequantised a block at a time; on a CPU multiplied in float32."""
+        """The product by blocks of dequantized rows; on a CPU in float32."""
         kind = rows.device.type
         given = rows.float() if kind == "cpu" else rows
         out = given.new_empty(len(rows), self.out_features)
         step = max(16, BLOCK.get(kind, BLOCK["cuda"]) // self.in_features)
         for start in range(0, self.out_features, step):
             part = slice(start, start + step)
-            out[:, part] = given @ self.dequantised(part).to(given.dtype).T
+            out[:, part] = given @ self.dequantized(part).to(given.dtype).T
         return out
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def dequantised(self, rows: slice) -> torch.Tensor:
-        """Rows of the weight [some, in] in float32, columns in the order that is stored."""
+    def dequantized(self, rows: slice) -> torch.Tensor:
+        """Rows of the weight [some, in] in float32, columns in the stored order."""
         codes = self.weight[rows]
         if self.layout.bits == 4:
             half = self.in_features // 2
@@ -97,12 +97,12 @@ class QuantisedLinear(nn.Linear):
         return found
 
     def extra_repr(self) -> str:
-        """For people who print the model."""
+        """The text in parentheses when the model is printed."""
         return f"{self.in_features} → {self.out_features}, {self.layout}"
 
 
 class HalfEmbedding(nn.Embedding):
-    """An embedding that keeps half precision and gives float32."""
+    """An embedding that stores half precision and returns float32."""
 
     def __init__(self, embedding: nn.Embedding, dtype: torch.dtype) -> None:
         nn.Module.__init__(self)
@@ -113,7 +113,7 @@ class HalfEmbedding(nn.Embedding):
         self.weight = _empty(tuple(embedding.weight.shape), dtype)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Ids [...] → [..., dim]."""
+        """Look up ids [...]: float32 [..., dim]."""
         return nn.functional.embedding(ids, self.weight).float()
 
 
@@ -127,8 +127,8 @@ def _aligned(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def kernels(model: Any) -> list[str]:
-    """The kernels that quantised layers of a model run, each once."""
-    layers = (one for one in model.modules() if isinstance(one, QuantisedLinear))
+    """The names of the kernels of a model's quantized layers, sorted."""
+    layers = (one for one in model.modules() if isinstance(one, QuantizedLinear))
     return sorted({str(one.layout.kernel) for one in layers if one.layout.bits != 16})
 
 

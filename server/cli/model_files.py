@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from bots.commands import tasks
+from bots.commands import apply_delta as deltas
+from bots.commands import convert as conversion
 from bots.commands.fetch import fetch_builtin
+from bots.commands.model_files import is_recognised
 from server.cli.flags import Out
 from server.cli.progress import show_progress
 
@@ -37,7 +39,7 @@ def convert(
     other tools have no such tokenizer. Needs memory for a gigabyte of weights and one tensor.
     """
     with show_progress("converting") as progress:
-        size = tasks.convert(model, out, progress, family=type, dtype=dtype)
+        size = conversion.convert(model, out, progress, family=type, dtype=dtype)
     print_written(out, size)
 
 
@@ -55,12 +57,12 @@ def apply_delta(
     Needs memory for a gigabyte of weights and two tensors.
     """
     with show_progress("adding") as progress:
-        size = tasks.apply_delta(base, delta, out, progress, family=type)
+        size = deltas.apply_delta(base, delta, out, progress, family=type)
     print_written(out, size)
 
 
 def print_written(out: Path, size: int) -> None:
     """Print how many bytes of weights were written to `out`, and the command that serves them."""
-    family = "" if tasks.is_recognised(out) else " --type FAMILY"
+    family = "" if is_recognised(out) else " --type FAMILY"
     print(f"Wrote {size / 1e6:,.1f} MB of weights. To serve it:")
     print(f"  chatzoo serve --pretrained-path {shlex.quote(str(out))}{family}")

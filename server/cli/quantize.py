@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bots.commands import tasks
+from bots.commands import quantize as quantization
 from bots.commands.perplexity import QUESTIONS
-from bots.commands.tasks import Quantised
 from server.cli.flags import Out
 from server.cli.model_files import print_written
 from server.cli.progress import show_progress
@@ -50,8 +49,8 @@ def quantize(
     bnb (LLM.int8(), NF4: pip install 'chatzoo\[bnb]') and torchao (pip install
     'chatzoo\[torchao]') take seconds, and their library must be installed to load the result.
     """
-    with show_progress("quantising") as progress:
-        made = tasks.quantize(
+    with show_progress("quantizing") as progress:
+        made = quantization.quantize(
             model,
             out,
             progress,
@@ -64,7 +63,7 @@ def quantize(
     print_written(out, made.after.size)
 
 
-def print_report(made: Quantised, console: Console | None = None) -> None:
+def print_report(made: quantization.Comparison, console: Console | None = None) -> None:
     """Print sizes, perplexities and sample answers before and after in a table."""
     before, after = made.before, made.after
     table = Table("", "before", "after", box=None, header_style="bold")

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from bots.checkpoints.load import ON_LOAD, Checkpoint, read_json
+from bots.checkpoints.load import ON_LOAD, Checkpoint
 from bots.checkpoints.load_errors import progress_bar
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.checkpoints.placement import Placement
 from bots.checkpoints.source import ADAPTER_CONFIG, Source
-from bots.checkpoints.tokenizers import load_tokenizer
 from bots.engine.device import has_weights_on_disk, page_out_files
 from bots.errors import ConfigError
+from bots.json_files import read_json
 from bots.layers.prepacked import Half, prepack
 from bots.progress import Progress
 from bots.settings import BotConfig
@@ -63,14 +64,14 @@ def load_model(
     """Read the weights in the dtype and onto the devices of `config`; put an adapter on them."""
     checkpoint = files.checkpoint
     native, quantization = checkpoint.native.config, config.quantization
-    quantized = checkpoint.quantised is not None and quantization in ("auto", "gptq")
+    quantized = checkpoint.quantized is not None and quantization in ("auto", "gptq")
     half = _may_halve(checkpoint, quantization) and placement.halves(native)
     files.base.whole()
     model = checkpoint.load(
         progress,
         quantization,
         tqdm_class=progress_bar(progress),
-        **placement.options(native, packed=quantized, half=half),
+        **placement.options(native, quantized=quantized, half=half),
     )
     if files.adapter is not None:
         from bots.checkpoints.adapter import put_on  # peft takes seconds to import
@@ -101,7 +102,7 @@ def _prepack(model: Any, config: BotConfig, *, half: bool) -> None:
 def _may_halve(checkpoint: Checkpoint, quantization: str) -> bool:
     """Whether float16 weights are possible: plain weights, in layers of known classes."""
     own = checkpoint.config.get("quantization_config")
-    quantized = checkpoint.quantised or own or quantization in ON_LOAD
+    quantized = checkpoint.quantized or own or quantization in ON_LOAD
     return not quantized and not checkpoint.remote
 
 

@@ -1,1 +1,4 @@
-"""Original checkpoint formats, one folder each."""
+"""Original checkpoint formats, one folder each; the table is `bots.registry.formats.FORMATS`.
+
+A folder's `__init__.py` defines its `FORMAT` and imports no model library.
+"""

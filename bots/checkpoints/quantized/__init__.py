@@ -1,1 +1,1 @@
-"""Quantized weights, from the files to packed layers."""
+"""Quantized weights: formats of files, and how they become layers of a model."""

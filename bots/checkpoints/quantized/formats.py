@@ -1,7 +1,8 @@
-"""Quantised formats: what their configs say, and their tensors as codes, scales and zeros.
+"""Quantized file formats: their configs, and their tensors as codes, scales and zero points.
 
-GPTQ (MOSS's int4 and int8 files, AutoGPTQ's and GPTQModel's v1 and v2) and ChatGLM's rows of int8
-or packed int4. In both W[n, k] = (code[n, k] − zero[n, g]) · scale[n, g], g the group of column k.
+GPTQ (MOSS's int4 and int8 files, AutoGPTQ's and GPTQModel's v1 and v2), and ChatGLM's int8 and int4
+with a scale for each row. In both W[n, k] = (code[n, k] − zero[n, g]) · scale[n, g], where g is the
+group of column k.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -11,19 +12,21 @@ from typing import Any, ClassVar
 
 import torch
 
-from bots.checkpoints.state_dict import Recipe
+from bots.checkpoints.state_dict import TensorRecipe
 from bots.errors import LoadError
 
 WORD = 32
-"""Bits of a packed integer."""
+"""Bits of the integers that GPTQ packs codes into."""
 
 
 @dataclass(frozen=True)
-class Gptq:
-    """How a GPTQ checkpoint packs. v1 stores zero points less one: `zero_offset` is added back.
+class GptqFormat:
+    """GPTQ: codes packed into int32.
 
     `qweight` int32 [in·bits/32, out] packs inputs along rows, `qzeros` int32 [groups,
     out·bits/32] packs outputs, `scales` [groups, out], `g_idx` [in] is the group of each input.
+    Version 1 stores zero points minus one, so `zero_offset` 1 is added; version 2 stores them
+    plainly (0). Source: AutoGPTQ's qlinear modules, GPTQModel's `checkpoint_format`.
     """
 
     bits: int
@@ -54,7 +57,7 @@ class Gptq:
         )
         if not fits:
             raise LoadError(
-                f"A quantised weight does not fit together at {self.bits} bits: qweight"
+                f"A quantized weight does not fit together at {self.bits} bits: qweight"
                 f" {list(qweight.shape)}, qzeros {list(qzeros.shape)}, scales"
                 f" {list(scales.shape)}, g_idx {list(g_idx.shape)}."
             )
@@ -62,19 +65,19 @@ class Gptq:
 
     def codes(self, rows: torch.Tensor, qweight: torch.Tensor) -> torch.Tensor:
         """Codes uint8 [some rows, in]; `rows` are the outputs wanted."""
-        return unpack(qweight.index_select(1, rows), self.bits).T.contiguous()
+        return unpack_codes(qweight.index_select(1, rows), self.bits).T.contiguous()
 
     def scale_and_zero(
         self, rows: torch.Tensor, qzeros: torch.Tensor, scales: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both float32 [some rows, groups]."""
-        zeros = unpack(qzeros.T, self.bits).float() + self.zero_offset
+        zeros = unpack_codes(qzeros.T, self.bits).float() + self.zero_offset
         return scales.T[rows].float(), zeros[rows]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """ChatGLM's own format: a scale for each row.
+class RowwiseFormat:
+    """ChatGLM: a scale for each row, no zero points. Source: quantization.py of THUDM/chatglm-6b.
 
     `weight` int8 [out, in], or [out, in/2] for 4 bits: the high half of a byte is the even
     column, the low half the odd one, both signed. `weight_scale` [out].
@@ -91,7 +94,7 @@ class Rows:
         """Outputs, inputs, groups. Raises LoadError when the tensors do not fit together."""
         if weight.dtype != torch.int8 or scale.shape != weight.shape[:1]:
             raise LoadError(
-                f"A quantised weight does not fit together: {weight.dtype} {list(weight.shape)}"
+                f"A quantized weight does not fit together: {weight.dtype} {list(weight.shape)}"
                 f" with scales {list(scale.shape)}."
             )
         return weight.shape[0], weight.shape[1] * 8 // self.bits, 1
@@ -111,16 +114,16 @@ class Rows:
         return chosen, torch.full_like(chosen, 1 << (self.bits - 1))
 
 
-Format = Gptq | Rows
+QuantizedFormat = GptqFormat | RowwiseFormat
 
 
 def _words(bits: int) -> int:
-    """Words after which codes begin anew: those of 3 bits lie across words."""
+    """Words after which a code starts at a word's first bit: codes of 3 bits cross words."""
     return 3 if bits == 3 else 1
 
 
-def unpack(words: torch.Tensor, bits: int) -> torch.Tensor:
-    """int32 [n, …] → the codes that its bits are, lowest first, uint8 [n · 32 / bits, …]."""
+def unpack_codes(words: torch.Tensor, bits: int) -> torch.Tensor:
+    """Unpack int32 [n, …] to codes uint8 [n · 32 / bits, …], the lowest bits first."""
     period = _words(bits)
     units = words.unflatten(0, (-1, period))
     count, mask = WORD * period // bits, (1 << bits) - 1
@@ -129,30 +132,29 @@ def unpack(words: torch.Tensor, bits: int) -> torch.Tensor:
         word, shift = divmod(number * bits, WORD)
         code = units[:, word] >> shift
         if shift + bits > WORD:
-            low = (1 << (WORD - shift)) - 1  # without the copies of the sign
+            low = (1 << (WORD - shift)) - 1  # >> fills up with the sign bit
             code = (code & low) | (units[:, word + 1] << (WORD - shift))
         codes[:, number] = code & mask
     return codes.flatten(0, 1)
 
 
-def format_of(config: Mapping[str, Any]) -> Format | None:
-    """The quantised format that a model's config tells, None where there is none of these.
+def quantized_format(config: Mapping[str, Any]) -> QuantizedFormat | None:
+    """The format that a model's config (of `read_config`) declares, None where it is none of these.
 
-    `config` is config.json, with quantize_config.json as its `quantization_config` where that is a
-    file of its own. Raises LoadError for a variant that is not known.
+    Raises LoadError for an unknown variant of one of them.
     """
     if bits := config.get("quantization_bit"):
         if config.get("quantization_embeddings"):
-            raise LoadError("Quantised embeddings (quantization_embeddings) are not supported.")
-        return Rows(_checked(bits, (4, 8)))
+            raise LoadError("Quantized embeddings (quantization_embeddings) are not supported.")
+        return RowwiseFormat(_checked(bits, (4, 8)))
     if bits := config.get("wbits"):
-        return Gptq(_checked(bits, (2, 3, 4, 8)))
+        return GptqFormat(_checked(bits, (2, 3, 4, 8)))
     own = config.get("quantization_config") or {}
     if "bits" in own and own.get("quant_method", "gptq") == "gptq":
         version = own.get("checkpoint_format", "gptq")
         if version not in ("gptq", "gptq_v2"):
             raise LoadError(f"The GPTQ format {version!r} is not supported: gptq and gptq_v2 are.")
-        return Gptq(_checked(own["bits"], (2, 3, 4, 8)), 1 if version == "gptq" else 0)
+        return GptqFormat(_checked(own["bits"], (2, 3, 4, 8)), 1 if version == "gptq" else 0)
     return None
 
 
@@ -162,42 +164,44 @@ def _checked(bits: Any, allowed: Collection[int]) -> int:
     return int(bits)
 
 
-def weights(names: Collection[str], how: Format) -> dict[str, tuple[str, ...]]:
-    """The quantised weights, `….weight`, and the tensors of the files that each is made of.
+def quantized_weights(names: Collection[str], how: QuantizedFormat) -> dict[str, tuple[str, ...]]:
+    """Name of each quantized weight (`….weight`) → the tensors of the files that it is made of.
 
     Raises LoadError when there are none, or when one lacks a part.
     """
     found = dict(_stems(names, how))
     if not found:
-        raise LoadError(f"The config says {how}, but no tensor is quantised.")
+        raise LoadError(f"The config says {how}, but no tensor is quantized.")
     lacking = {part for parts in found.values() for part in parts if part not in names}
     if lacking:
         raise LoadError(
-            f"Parts of quantised weights are missing: {', '.join(sorted(lacking)[:8])}."
+            f"Parts of quantized weights are missing: {', '.join(sorted(lacking)[:8])}."
         )
     return found
 
 
-def _stems(names: Collection[str], how: Format) -> Iterator[tuple[str, tuple[str, ...]]]:
-    mark = "qweight" if isinstance(how, Gptq) else "weight_scale"
+def _stems(names: Collection[str], how: QuantizedFormat) -> Iterator[tuple[str, tuple[str, ...]]]:
+    mark = "qweight" if isinstance(how, GptqFormat) else "weight_scale"
     for name in names:
         if name.endswith("." + mark):
             stem = name.removesuffix(mark)
             yield stem + "weight", tuple(stem + part for part in how.parts)
 
 
-def unpacked(names: Collection[str], how: Format | None) -> dict[str, Recipe]:
-    """The tensors of the files, with the parts of a quantised weight as one of full size."""
+def dequantized_recipes(
+    names: Collection[str], how: QuantizedFormat | None
+) -> dict[str, TensorRecipe]:
+    """Recipes for all tensors of the files, each quantized weight as one tensor of full size."""
     if how is None:
-        return {name: Recipe((name,)) for name in names}
-    found = weights(names, how)
+        return {name: TensorRecipe((name,)) for name in names}
+    found = quantized_weights(names, how)
     used = {part for parts in found.values() for part in parts}
-    whole = {name: Recipe(parts, partial(expanded, how)) for name, parts in found.items()}
-    return whole | {name: Recipe((name,)) for name in names if name not in used}
+    whole = {name: TensorRecipe(parts, partial(dequantize, how)) for name, parts in found.items()}
+    return whole | {name: TensorRecipe((name,)) for name in names if name not in used}
 
 
-def expanded(how: Format, *parts: torch.Tensor) -> torch.Tensor:
-    """A quantised weight at full size, float32 [out, in]."""
+def dequantize(how: QuantizedFormat, *parts: torch.Tensor) -> torch.Tensor:
+    """Compute a quantized weight at full size, float32 [out, in], from its `parts`."""
     outputs, _, _ = how.shape(*parts)
     rows = torch.arange(outputs)
     scale, zero = how.scale_and_zero(rows, *parts[1:3])

@@ -1,4 +1,7 @@
-"""Quantised weights of the files as the packed tensors of a model's layers, never at full size."""
+"""Plan how quantized weights of the files become tensors of a model's layers.
+
+The codes are repacked for the kernels a block of rows at a time; no weight is made at full size.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +9,9 @@ from functools import partial
 
 import torch
 
-from bots.checkpoints.quantized.formats import Format, weights
+from bots.checkpoints.quantized.formats import QuantizedFormat, quantized_weights
 from bots.checkpoints.shards import Shards, listed
-from bots.checkpoints.state_dict import Recipe, Targets
+from bots.checkpoints.state_dict import Targets, TensorRecipe
 from bots.errors import LoadError
 from bots.layers.layout import (
     Layout,
@@ -19,29 +22,31 @@ from bots.layers.layout import (
 )
 
 ROWS = 256
-"""Rows that are packed at a time; a multiple of what a kernel mixes (64)."""
+"""Rows repacked at a time: a multiple of the 64 that the int4 kernel interleaves, and small beside
+a weight, for the unpacked codes take a byte each."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Layouts by the name of the layer, tensors by their own, and what tensors of the files are
-    used in them."""
+class RepackPlan:
+    """Layouts by layer name, recipes by tensor name, and the files' tensors that these use."""
 
     layouts: dict[str, Layout]
-    recipes: dict[str, Recipe]
+    recipes: dict[str, TensorRecipe]
     used: frozenset[str]
 
 
-def packed(shards: Shards, how: Format, targets: Targets, device: str, dtype: torch.dtype) -> Plan:
-    """How the quantised weights of a checkpoint become packed ones.
+def plan_repack(
+    shards: Shards, how: QuantizedFormat, targets: Targets, device: str, dtype: torch.dtype
+) -> RepackPlan:
+    """Plan the layers of a checkpoint's quantized weights.
 
-    `device` and `dtype` are where and in what the layers will compute. Raises LoadError for
-    weights that lack a part, do not fit together, or are not known.
+    `device` ("cpu" or "cuda") and `dtype` are those that the layers will compute with; they decide
+    the kernels. Raises LoadError for weights that lack a part, do not fit together, or are unknown.
     """
-    plan = Plan({}, {}, frozenset())
+    plan = RepackPlan({}, {}, frozenset())
     unknown: list[str] = []
     used: set[str] = set()
-    for name, sources in weights(shards.names, how).items():
+    for name, sources in quantized_weights(shards.names, how).items():
         made = targets(name)
         if made is None:
             unknown.append(name)
@@ -49,7 +54,8 @@ def packed(shards: Shards, how: Format, targets: Targets, device: str, dtype: to
         used |= set(sources)
         layout, order = _layout(shards, how, sources)
         for target, make in made.items():
-            # What cuts a weight by rows says by their numbers which ones it takes.
+            # Formats cut fused weights by rows. Cutting the row numbers gives the rows of each
+            # part, and the codes need not be unpacked for that.
             rows = make(torch.arange(layout.outputs))
             one = replace(layout, outputs=len(rows))
             one = replace(one, kernel=kernel_for(one, device, dtype))
@@ -62,9 +68,9 @@ def packed(shards: Shards, how: Format, targets: Targets, device: str, dtype: to
 
 
 def _layout(
-    shards: Shards, how: Format, sources: tuple[str, ...]
+    shards: Shards, how: QuantizedFormat, sources: tuple[str, ...]
 ) -> tuple[Layout, torch.Tensor | None]:
-    """The layout of one weight, but for its kernel, and the order of its columns by groups."""
+    """The layout of one weight without its kernel, and the order of its columns, if sorted."""
     parts = [shards.read(name) for name in sources]
     try:
         outputs, inputs, groups = how.shape(*parts)
@@ -88,24 +94,24 @@ def _layout(
 def _recipes(
     layer: str,
     layout: Layout,
-    how: Format,
+    how: QuantizedFormat,
     rows: torch.Tensor,
     sources: tuple[str, ...],
     order: torch.Tensor | None,
-) -> Mapping[str, Recipe]:
-    made = {"weight": Recipe(sources[:1], partial(_codes, layout, how, rows, order))}
+) -> Mapping[str, TensorRecipe]:
+    made = {"weight": TensorRecipe(sources[:1], partial(_codes, layout, how, rows, order))}
     for part, stored in (("scale", stored_scale), ("zero", stored_zero)):
-        made[part] = Recipe(sources[1:3], partial(_scales, stored, layout, how, rows))
+        made[part] = TensorRecipe(sources[1:3], partial(_scales, stored, layout, how, rows))
     if layout.ordered:
-        made["order"] = Recipe(sources[3:], lambda group: group.argsort(stable=True).int())
+        made["order"] = TensorRecipe(sources[3:], lambda group: group.argsort(stable=True).int())
     if layout.uneven:
-        made["group"] = Recipe(sources[3:], lambda group: group.int())
+        made["group"] = TensorRecipe(sources[3:], lambda group: group.int())
     return {f"{layer}.{part}": made[part] for part in layout.tensors()}
 
 
 def _codes(
     layout: Layout,
-    how: Format,
+    how: QuantizedFormat,
     rows: torch.Tensor,
     order: torch.Tensor | None,
     source: torch.Tensor,
@@ -123,7 +129,7 @@ def _codes(
 def _scales(
     stored: Callable[[Layout, torch.Tensor, torch.Tensor], torch.Tensor],
     layout: Layout,
-    how: Format,
+    how: QuantizedFormat,
     rows: torch.Tensor,
     *parts: torch.Tensor,
 ) -> torch.Tensor:

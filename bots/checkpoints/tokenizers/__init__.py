@@ -1,5 +1,1 @@
-"""Tokenizers from a model's original files, without code of the checkpoint."""
-
-from bots.checkpoints.tokenizers.load import check_vocabulary, load_tokenizer
-
-__all__ = ["check_vocabulary", "load_tokenizer"]
+"""Tokenizers on SentencePiece models and declared special tokens, and their export."""

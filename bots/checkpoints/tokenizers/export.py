@@ -1,4 +1,4 @@
-"""Our tokenizers as tokenizer.json, which any tool reads without code of the checkpoint."""
+"""Write a tokenizer as tokenizer.json, which other tools read without code of the checkpoint."""
 
 import re
 from collections.abc import Mapping
@@ -8,12 +8,8 @@ from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
-from bots.checkpoints.formats.chatglm.tokenizer import TEXTS, ChatGLMTokenizer
 from bots.checkpoints.tokenizers.pieces import PiecesTokenizer
-
-READER = "chatzoo_tokenizer"
-"""Where tokenizer_config.json says the class that was the original's: `tokenizer_class` is one
-that other tools have."""
+from bots.registry.formats import ORIGINAL_TOKENIZER
 
 _BLANK = "▁"
 _BPE = 2
@@ -32,9 +28,10 @@ def exported(tokenizer: Any) -> str:
 
 
 def declared(tokenizer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
-    """tokenizer_config.json beside it; `config` is the original's."""
+    """The tokenizer_config.json beside it; `config` is the original's."""
     added = tokenizer.added_tokens_decoder
-    kept = {  # tokens that only the original's class knows would be added as more special ones
+    # Token names that only the original's class has would be read as additional special tokens.
+    kept = {
         name: value
         for name, value in config.items()
         if not name.endswith("_token") or isinstance(value, bool)
@@ -42,7 +39,7 @@ def declared(tokenizer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **kept,
         **{name: str(token) for name, token in tokenizer.special_tokens_map.items()},
-        READER: config.get("tokenizer_class"),
+        ORIGINAL_TOKENIZER: config.get("tokenizer_class"),
         "tokenizer_class": "PreTrainedTokenizerFast",
         "padding_side": tokenizer.padding_side,
         "split_special_tokens": tokenizer.split_special_tokens,
@@ -62,7 +59,7 @@ def _fast(tokenizer: PiecesTokenizer) -> Tokenizer:
     whole = [piece.piece for piece in model.pieces if piece.type == _USER_DEFINED]
     fast = Tokenizer(_model(model, {one: token.content for one, token in added.items()}, whole))
     fast.normalizer = _normalizer(tokenizer, model.normalizer_spec)
-    if whole:  # nothing is merged with them
+    if whole:  # the others are not merged across these
         longest = sorted(map(re.escape, whole), key=len, reverse=True)
         fast.pre_tokenizer = pre_tokenizers.Split(Regex("|".join(longest)), "isolated")
     fast.decoder = _decoder(tokenizer, blank=model.normalizer_spec.add_dummy_prefix)
@@ -73,7 +70,7 @@ def _fast(tokenizer: PiecesTokenizer) -> Tokenizer:
 
 
 def _model(model: Any, added: Mapping[int, str], whole: list[str]) -> models.Model:
-    """BPE or Unigram; tokens that were added have the names that they were given."""
+    """BPE or Unigram, with added tokens under their given names."""
     names = {**{number: piece.piece for number, piece in enumerate(model.pieces)}, **added}
     unknown = next(n for n, piece in enumerate(model.pieces) if piece.type == _UNKNOWN)
     fallback = model.trainer_spec.byte_fallback
@@ -103,9 +100,9 @@ def _merges(model: Any) -> list[tuple[str, str]]:
 
 
 def _normalizer(tokenizer: PiecesTokenizer, spec: Any) -> normalizers.Normalizer:
-    steps: list[normalizers.Normalizer] = []
-    if isinstance(tokenizer, ChatGLMTokenizer):
-        steps += [normalizers.Replace(white, name) for name, white in TEXTS.items()]
+    steps: list[normalizers.Normalizer] = [
+        normalizers.Replace(white, name) for name, white in tokenizer.white_space_tokens.items()
+    ]
     if spec.precompiled_charsmap:
         steps.append(normalizers.Precompiled(spec.precompiled_charsmap))
     if spec.remove_extra_whitespaces:
@@ -116,16 +113,16 @@ def _normalizer(tokenizer: PiecesTokenizer, spec: Any) -> normalizers.Normalizer
 
 
 def _decoder(tokenizer: PiecesTokenizer, *, blank: bool) -> decoders.Decoder:
-    steps: list[decoders.Decoder] = []
-    if isinstance(tokenizer, ChatGLMTokenizer):
-        steps += [decoders.Replace(name, white) for name, white in TEXTS.items()]
+    steps: list[decoders.Decoder] = [
+        decoders.Replace(name, white) for name, white in tokenizer.white_space_tokens.items()
+    ]
     steps += [decoders.Replace(_BLANK, " "), decoders.ByteFallback(), decoders.Fuse()]
     return decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if blank else steps)
 
 
 def _template(tokenizer: PiecesTokenizer) -> TemplateProcessing:
     """The special tokens around a text and around a pair."""
-    first, second = -1, -2  # no token has them
+    first, second = -1, -2  # ids that no token has
     shapes = [
         tokenizer.build_inputs_with_special_tokens([first]),
         tokenizer.build_inputs_with_special_tokens([first], [second]),

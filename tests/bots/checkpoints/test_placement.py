@@ -75,7 +75,7 @@ def test_packed_weights_compute_in_what_their_kernels_are_fast_in(
 ) -> None:
     place = placed(devices="cpu", dtype=dtype)
     config = Checkpoint(GOLDEN / "moss_int4").native.config
-    assert place.options(config, packed=packed)["dtype"] == chosen
+    assert place.options(config, quantized=packed)["dtype"] == chosen
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -57,17 +57,14 @@ def test_files_of_old_torch_without_zip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("safe", [True, False])
-def test_a_large_tensor_is_converted_by_rows(
-    tmp_path: Path, safe: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bots.checkpoints.shards.WINDOW", 40)
+def test_a_large_tensor_is_converted_by_rows(tmp_path: Path, safe: bool) -> None:
     large, small, codes = torch.rand(7, 3), torch.rand(3, 3), torch.ones(7, 3).int()
     tensors = {"large": large, "small": small, "codes": codes}
     if safe:
         save_file(tensors, tmp_path / "model.safetensors")
     else:
         torch.save(tensors, tmp_path / "pytorch_model.bin")
-    shards = Shards(tmp_path)
+    shards = Shards(tmp_path, window=40)
     assert torch.equal(shards.read_as("large", torch.bfloat16), large.bfloat16())
     assert torch.equal(shards.read_as("small", torch.bfloat16), small)
     assert torch.equal(shards.read_as("codes", torch.bfloat16), codes)

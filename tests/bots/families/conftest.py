@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bots.checkpoints.load import read_config
-from bots.checkpoints.tokenizers import load_tokenizer
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.registry.registry import choose_bot
 from tests.golden_data import GOLDEN
 

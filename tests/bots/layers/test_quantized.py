@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from bots.layers.layout import Kernel, Layout, kernel_for, stored_codes, stored_scale
-from bots.layers.quantized import QuantisedLinear
+from bots.layers.quantized import QuantizedLinear
 
 ROWS = (1, 4, 7)
 OFFSETS = (2, 4, 8, 16, 32)
 
 
-def layer(bits: int, inputs: int = 128) -> QuantisedLinear:
+def layer(bits: int, inputs: int = 128) -> QuantizedLinear:
     """A layer of random codes with the kernel that a CPU takes in bfloat16."""
     torch.manual_seed(0)
     plain = Layout(64, inputs, bits, groups=inputs // 32 if bits == 4 else 1, signed=True)
     layout = dataclasses.replace(plain, kernel=kernel_for(plain, "cpu", torch.bfloat16))
     codes = torch.randint(0, 1 << bits, (64, inputs), dtype=torch.uint8)
     zero = torch.full((64, layout.groups), float(1 << (bits - 1)))
-    found = QuantisedLinear(layout, bias=False, dtype=torch.bfloat16)
+    found = QuantizedLinear(layout, bias=False, dtype=torch.bfloat16)
     found.weight.data = stored_codes(layout, codes)
     found.scale.data = stored_scale(layout, torch.rand(64, layout.groups), zero)
     if layout.kernel == Kernel.PLAIN and bits == 4:
@@ -53,6 +53,6 @@ def test_rows_of_any_length(inputs: int, rows: int) -> None:
     """A row that ends within a vector: its neighbours begin unaligned."""
     one = layer(8, inputs)
     given = torch.randn(rows, inputs).bfloat16()
-    weight = one.dequantised(slice(0, 64))
+    weight = one.dequantized(slice(0, 64))
     expected = given.float() @ weight.T
     assert torch.allclose(one(given).float(), expected, rtol=0.02, atol=0.02 * expected.abs().max())

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bots.commands.perplexity import QUESTIONS, Measured
-from bots.commands.tasks import Form, Quantised
+from bots.commands.quantize import CheckpointReport, Comparison
 from server.cli.quantize import print_report
 from tests.server.cli.conftest import run
 
@@ -16,10 +16,10 @@ from tests.server.cli.conftest import run
 def test_a_quantised_model_beside_its_original() -> None:
     """An infinite perplexity is shown, and that the run could not have been resumed."""
     answers = tuple("yes" for _ in QUESTIONS)
-    before = Form(2_000_000, Measured(7.5, 100, answers))
-    after = Form(1_000_000, Measured(math.inf, 100, answers))
+    before = CheckpointReport(2_000_000, Measured(7.5, 100, answers))
+    after = CheckpointReport(1_000_000, Measured(math.inf, 100, answers))
     console = Console(file=io.StringIO(), width=100)
-    print_report(Quantised(9.0, before, after, "the files are links"), console)
+    print_report(Comparison(9.0, before, after, "the files are links"), console)
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "7.500" in shown
@@ -37,7 +37,7 @@ def test_ctrl_c(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt(*[sentence] * bool(sentence))
 
-    monkeypatch.setattr("server.cli.quantize.tasks.quantize", stopped)
+    monkeypatch.setattr("server.cli.quantize.quantization.quantize", stopped)
     out = str(tmp_path / "out")
     assert run("quantize", "./model", "--calibration", "text.txt", "--out", out) == 130
     assert capsys.readouterr().err == f"{sentence or 'Stopped.'}\n"

@@ -53,7 +53,7 @@ class ChatGLMConfig(PreTrainedConfig):
                 f"This ChatGLM has pre_seq_len {self.pre_seq_len} (p-tuning), which is not"
                 " supported."
             )
-        # Each of the two positions turns one half of a head, by pairs.
+        # Each of the two positions rotates one half of a head, by pairs of numbers.
         if self.hidden_size % (4 * self.num_attention_heads):
             raise ValueError(
                 f"ChatGLM's hidden_size {self.hidden_size} must be a multiple of 4 times its"

@@ -12,7 +12,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from bots.checkpoints.formats.chatglm.config import ChatGLMConfig
 
 RESIDUAL = math.sqrt(2 * 28)
-"""√(2·layers) of ChatGLM-6B. The original computes with 28 layers however many a model has."""
+"""√(2·layers) of ChatGLM-6B. The original uses 28 layers here, however many a model has."""
 
 
 def eager_attention(
@@ -24,7 +24,7 @@ def eager_attention(
     scaling: float,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention written out: output [batch, time, heads, D], weights [batch, heads, time, keys].
+    """Eager attention: output [batch, time, heads, D], weights [batch, heads, time, keys].
 
     `attention_mask` is added to the scores. They are at least float32: ChatGLM's overflow float16.
     """
@@ -37,7 +37,7 @@ def eager_attention(
 
 
 class ChatGLMRotary(nn.Module):
-    """Rotary position embedding in two dimensions: half a head turns by each position."""
+    """Rotary position embedding in two dimensions: each position rotates half of a head."""
 
     inv_freq: torch.Tensor
 
@@ -47,7 +47,7 @@ class ChatGLMRotary(nn.Module):
         self.register_buffer("inv_freq", self.frequencies(), persistent=False)
 
     def frequencies(self) -> torch.Tensor:
-        """The angles per step, [D/4], rounded to float16 as the checkpoints hold them."""
+        """The angles per position, [D/4], rounded to float16 as in the checkpoints."""
         powers = torch.arange(0, self._half, 2, dtype=torch.float32) / self._half
         return (1.0 / 10000**powers).half().float()
 
@@ -60,8 +60,8 @@ class ChatGLMRotary(nn.Module):
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-def _turn(states: torch.Tensor, table: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Queries or keys [batch, time, heads, D], turned by a table of `ChatGLMRotary`."""
+def _rotate(states: torch.Tensor, table: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Rotate queries or keys [batch, time, heads, D] by a table of `ChatGLMRotary`."""
     cos, sin = table
     halves = states.unflatten(-1, (2, -1))
     first, second = halves.chunk(2, dim=-1)
@@ -87,10 +87,10 @@ class ChatGLMAttention(nn.Module):
         table: tuple[torch.Tensor, torch.Tensor],
         cache: Cache | None,
     ) -> torch.Tensor:
-        """[batch, time, hidden] to the same; puts keys and values into the cache."""
+        """Map [batch, time, hidden] to the same shape; add keys and values to the cache."""
         mixed = self.query_key_value(states).unflatten(-1, (-1, 3 * self._head))
         query, key, value = mixed.chunk(3, dim=-1)
-        query, key = _turn(query, table), _turn(key, table)
+        query, key = _rotate(query, table), _rotate(key, table)
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))
         if cache is not None:
             key, value = cache.update(key, value, self._layer)
@@ -102,7 +102,7 @@ class ChatGLMAttention(nn.Module):
 
 
 class ChatGLMMLP(nn.Module):
-    """Feed-forward part, not gated."""
+    """Feed-forward network without a gate."""
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
@@ -110,13 +110,13 @@ class ChatGLMMLP(nn.Module):
         self.dense_4h_to_h = nn.Linear(config.inner_hidden_size, config.hidden_size)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """[batch, time, hidden] to the same."""
+        """Map [batch, time, hidden] to the same shape."""
         inner = nn.functional.gelu(self.dense_h_to_4h(states), approximate="tanh")
         return self.dense_4h_to_h(inner)
 
 
 class ChatGLMBlock(nn.Module):
-    """One layer. Its residual is the normalised input, times `RESIDUAL`."""
+    """One layer. Its residual is the normalized input times `RESIDUAL`."""
 
     def __init__(self, config: ChatGLMConfig, layer: int) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class ChatGLMBlock(nn.Module):
         table: tuple[torch.Tensor, torch.Tensor],
         cache: Cache | None,
     ) -> torch.Tensor:
-        """[batch, time, hidden] to the same."""
+        """Map [batch, time, hidden] to the same shape."""
         states = self.input_layernorm(states)
         states = RESIDUAL * states + self.attention(states, mask, table, cache=cache)
         states = self.post_attention_layernorm(states)

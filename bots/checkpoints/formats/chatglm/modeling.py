@@ -1,5 +1,5 @@
 # mypy: allow-subclassing-any
-"""ChatGLM-6B (v1), which transformers does not have.
+"""The model class of ChatGLM-6B (v1), which transformers lacks.
 
 A GLM: the prompt before the first `<sop>` (its context) is read in both directions, the answer
 from `<sop>` on from left to right. A token has two positions: its place in the context (for the
@@ -31,14 +31,14 @@ def _attention_mask(
     position_ids: torch.Tensor,
     **_: Any,
 ) -> Any:
-    """What the chosen attention takes as a mask: causal, but the context sees all of itself.
+    """The mask for the chosen attention: causal, but tokens of the context see all of the context.
 
-    `position_ids` [batch, 2, new tokens] tell the context: there the second row is 0.
+    `position_ids` [batch, 2, new tokens] mark the context: their second row is 0 there.
     """
     context = position_ids[:, 1] == 0
     blocks = None
     if cache is None or not cache.get_seq_length():
-        blocks = context.long() - 1  # tokens of block 0 see one another, −1 is no block
+        blocks = context.long() - 1  # tokens of block 0 see one another; −1 is no block
     elif context.shape[1] > 1 and bool(context.any()):
         raise ValueError("The prompt of a ChatGLM must go through the model in one piece.")
     return create_causal_mask(
@@ -47,7 +47,7 @@ def _attention_mask(
 
 
 class ChatGLMModel(nn.Module):
-    """Embedding, layers and the last normalisation."""
+    """Embedding, layers and final normalization."""
 
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
@@ -100,7 +100,9 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, ChatGLMRotary):  # not in checkpoints: lost when loading by meta
+        if isinstance(
+            module, ChatGLMRotary
+        ):  # no checkpoint holds it, and loading on the meta device drops it
             init.copy_(module.inv_freq, module.frequencies())
 
     def get_input_embeddings(self) -> nn.Module:
@@ -108,13 +110,13 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.transformer.word_embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replaces the word embeddings."""
+        """Replace the word embeddings."""
         self.transformer.word_embeddings = value
 
     def position_ids_of(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Both positions [batch, 2, time] of sequences [batch, time], from their first token on.
+        """Both positions [batch, 2, time] of whole sequences [batch, time].
 
         With c the place of the first `<sop>` (padding not counted): row 0 is 0…c−1, then always
         the place of the context's first `[gMASK]`, else of its first `[MASK]`, else c, as if the
@@ -145,9 +147,9 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         attention_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The inputs of one step of `generate`, with positions from all ids so far.
+        """The inputs of one step of `generate`, with positions computed from all ids so far.
 
-        Positions given to `generate` are not used: it counts on in a way that is not ChatGLM's.
+        Positions given to `generate` are ignored: it would continue them by adding one.
         Raises `ValueError` when `input_ids` do not hold what is already in the cache.
         """
         if cache is not None and cache.get_seq_length() >= input_ids.shape[1]:

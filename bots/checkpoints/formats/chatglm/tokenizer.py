@@ -1,6 +1,6 @@
-"""The tokenizers of ChatGLM-6B, ChatGLM2 and ChatGLM3, on the files of THUDM's repositories."""
+"""The tokenizer of ChatGLM-6B, on the files of THUDM's repository."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ from tokenizers import AddedToken
 
 from bots.checkpoints.tokenizers.files import failure, read_pieces
 from bots.checkpoints.tokenizers.pieces import PiecesTokenizer
+from bots.errors import LoadError
 
 _NAMED = {
     "bos_token": "<sop>",
@@ -17,30 +18,30 @@ _NAMED = {
     "mask_token": "[MASK]",
 }
 _OTHER = ("[gMASK]", "[sMASK]", "<unused_0>", "<ENC>", "<dBLOCK>")
-TEXTS = {
+WHITE_SPACE = {
     "<n>": "\n",
     "<|tab|>": "\t",
     **{f"<|blank_{size}|>": " " * size for size in range(80, 1, -1)},
 }
-"""Tokens that stand for white space, in the order in which they are put for it."""
-
-_NAMED_2 = {"eos_token": "</s>", "pad_token": "<unk>"}
+"""Tokens that stand for white space. The order is that of replacement: the longest run first."""
 
 
 class ChatGLMTokenizer(PiecesTokenizer):
-    """ChatGLM-6B: the text, `[gMASK]`, `<sop>`; in a pair, the second text and `<eop>`.
+    """Ids of a text: the text, `[gMASK]`, `<sop>`; of a pair also the second text and `<eop>`.
 
-    Newlines, tabs and runs of 2 to 80 blanks, the longest first, have tokens of their own. As in
-    the original, special tokens are parsed from the text. Padding is on the left; the model makes
-    its two rows of positions and its mask from the ids. `decode` can skip all control tokens,
-    where the original never skipped `[gMASK]`.
+    Newlines, tabs and runs of 2 to 80 blanks have tokens of their own. As in the original, special
+    tokens are parsed from the text. Padding is on the left; the model computes its two rows of
+    positions and its mask from the ids. `decode` can skip all control tokens; the original never
+    skipped `[gMASK]`.
     """
+
+    white_space_tokens = WHITE_SPACE
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """From `folder`/ice_text.model. Raises LoadError."""
+        """Load `folder`/ice_text.model. Raises LoadError."""
         pieces = read_pieces(folder / "ice_text.model")
-        for name in (*_NAMED.values(), "[gMASK]", *TEXTS):
+        for name in (*_NAMED.values(), "[gMASK]", *WHITE_SPACE):
             if pieces.id_to_piece(pieces.piece_to_id(name)) != name:
                 raise failure(folder, f"ice_text.model has no {name}, so it is not ChatGLM-6B's")
         added = {
@@ -55,87 +56,30 @@ class ChatGLMTokenizer(PiecesTokenizer):
         for one in map(pieces.piece_to_id, _OTHER):
             self._shown[one] = pieces.id_to_piece(one)
             self._hidden.add(one)
-        for name, text in TEXTS.items():
+        for name, text in WHITE_SPACE.items():
             self._shown[pieces.piece_to_id(name)] = text
 
     def _tokenize(self, text: str, **_: Any) -> list[str]:
-        for name, white in TEXTS.items():
+        for name, white in WHITE_SPACE.items():
             text = text.replace(white, name)
         return super()._tokenize(text)
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """The text, `[gMASK]`, `<sop>`, and for a pair the second text, `<eop>`."""
+        """Return the text, `[gMASK]`, `<sop>`, and for a pair the second text, `<eop>`."""
         ids = [*token_ids_0, self.gmask_token_id, self.bos_token_id]
         return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
 
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raise LoadError unless the control tokens have the ids of this config.json.
 
-class ChatGLM2Tokenizer(PiecesTokenizer):
-    """ChatGLM2: `[gMASK]`, `sop`, the text; in a pair, the second text and `</s>`.
-
-    Special tokens are never parsed from a text. Their ids follow the SentencePiece vocabulary.
-    Batches are padded on the left and have `position_ids`, which begin at 0 after the padding.
-    `decode` shows special tokens by their names unless they are skipped; of the originals,
-    ChatGLM2's never showed them and ChatGLM3's always did.
-    """
-
-    model_input_names = ("input_ids", "attention_mask", "position_ids")
-    specials: tuple[str, ...] = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """From `folder`/tokenizer.model. Raises LoadError."""
-        pieces = read_pieces(folder / "tokenizer.model")
-        ids = {
-            pieces.unk_id(): "<unk>",
-            pieces.eos_id(): "</s>",
-            **dict(enumerate(cls.specials, pieces.get_piece_size())),
-        }
-        added = {one: AddedToken(name, special=True) for one, name in ids.items()}
-        return cls(
-            pieces,
-            added_tokens_decoder=added,
-            **_NAMED_2,
-            extra_special_tokens=list(cls.specials),
-            split_special_tokens=True,
-        )
-
-    def build_inputs_with_special_tokens(
-        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
-    ) -> list[int]:
-        """`[gMASK]`, `sop`, the text, and for a pair the second text, `</s>`."""
-        ids = [*self.convert_tokens_to_ids(["[gMASK]", "sop"]), *token_ids_0]
-        return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
-
-    def _pad(self, encoded_inputs: Any, *args: Any, **options: Any) -> Any:
-        length = len(encoded_inputs["input_ids"])
-        padded = super()._pad(encoded_inputs, *args, **options)
-        if "position_ids" not in padded:
-            padding = [0] * (len(padded["input_ids"]) - length)
-            padded["position_ids"] = [*padding, *range(length)]
-        return padded
-
-
-class ChatGLM3Tokenizer(ChatGLM2Tokenizer):
-    """ChatGLM3: as ChatGLM2, with tokens for roles, which `encode_chat` alone writes."""
-
-    specials = (
-        *ChatGLM2Tokenizer.specials,
-        "<|system|>",
-        "<|user|>",
-        "<|assistant|>",
-        "<|observation|>",
-    )
-
-    def encode_chat(self, messages: Iterable[tuple[str, str]]) -> list[int]:
-        """The ids of a conversation of (role, content), up to where the answer begins.
-
-        Roles are system, user, assistant and observation. Each message is its role's token, a
-        line for metadata (empty here), and the content; both are encoded by themselves.
+        The first upload of ChatGLM-6B had another vocabulary, whose files still circulate.
         """
-        ids = self.build_inputs_with_special_tokens([])
-        for role, content in messages:
-            ids.append(self._added_tokens_encoder[f"<|{role}|>"])
-            ids += self.pieces.encode("\n") + self.pieces.encode(content)
-        return [*ids, self._added_tokens_encoder["<|assistant|>"]]
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id", "gmask_token_id"):
+            one = getattr(self, name)
+            if config.get(name, one) != one:
+                raise LoadError(
+                    f"config.json says {name} {config[name]}, ice_text.model says {one}: they"
+                    " belong to different versions of ChatGLM-6B."
+                )

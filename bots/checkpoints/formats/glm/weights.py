@@ -1,16 +1,13 @@
-"""ChatGLM2 and ChatGLM3 (THUDM/chatglm2-6b, chatglm3-6b and kin) as transformers' GLM.
-
-Both have the same config and tensors and differ by name only: in how `rope_ratio` stretches the
-context, and in the special tokens of their tokenizers.
-"""
+"""ChatGLM2 and ChatGLM3 as transformers' GLM."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from transformers import GlmConfig, GlmForCausalLM
 
-from bots.checkpoints.formats.native import Native, renamed, split_rows
-from bots.checkpoints.state_dict import Make, as_it_is
+from bots.checkpoints.formats.glm import is_version_3
+from bots.checkpoints.formats.native_model import NativeModel, renamed, split_rows
+from bots.checkpoints.state_dict import Make, unchanged
 from bots.errors import LoadError
 
 _NAMES = (
@@ -50,14 +47,7 @@ _MUST_BE = {
 }
 
 
-def is_version_3(config: Mapping[str, Any], family: str | None) -> bool:
-    """Whether a checkpoint is ChatGLM3's: `family` says so, or the name that its config has."""
-    if family in ("chatglm2", "chatglm3"):
-        return family == "chatglm3"
-    return "chatglm3" in str(config.get("_name_or_path", "")).lower()
-
-
-def native(config: Mapping[str, Any], family: str | None = None) -> Native:
+def native_model(config: Mapping[str, Any], family: str | None = None) -> NativeModel:
     """The GLM of a ChatGLM2 or ChatGLM3 `config` (config.json).
 
     Raises LoadError for variants of the architecture that GLM does not have.
@@ -87,12 +77,13 @@ def native(config: Mapping[str, Any], family: str | None = None) -> Native:
         pad_token_id=config.get("pad_token_id", 0),
     )
     rows = (heads * size, groups * size, groups * size)
-    return Native(GlmForCausalLM, glm, lambda name: _targets(name, rows))
+    return NativeModel(GlmForCausalLM, glm, lambda name: _targets(name, rows))
 
 
 def _rope(config: Mapping[str, Any], family: str | None) -> dict[str, Any]:
-    # Half of each head turns.
+    # Rotary position embedding turns half of each head.
     rope: dict[str, Any] = {"partial_rotary_factor": 0.5, "rope_theta": 10000.0}
+    # ChatGLM2-32k divides positions by the ratio; ChatGLM3-32k multiplies the base by it.
     ratio = config.get("rope_ratio") or 1
     if ratio == 1:
         return rope | {"rope_type": "default"}
@@ -107,4 +98,4 @@ def _targets(name: str, rows: tuple[int, int, int]) -> Mapping[str, Make] | None
     if template := renamed(name, _QKV):
         return split_rows(rows, [template.format(part) for part in "qkv"])
     target = renamed(name, _NAMES)
-    return None if target is None else {target: as_it_is}
+    return None if target is None else {target: unchanged}

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from bots.checkpoints.formats.native import Native, renamed
-from bots.checkpoints.state_dict import Make, as_it_is
+from bots.checkpoints.formats.native_model import NativeModel, renamed
+from bots.checkpoints.state_dict import Make, unchanged
 from bots.errors import LoadError
 
 _LAYER = r"model\.layers\.(\d+)\."
@@ -37,7 +37,7 @@ _FIELDS = [
 # fmt: on
 
 
-def native(config: Mapping[str, Any]) -> Native:
+def native_model(config: Mapping[str, Any], family: str | None = None) -> NativeModel:
     """The LLaMA of an InternLM2 `config` (config.json)."""
     fields = {name: config[name] for name in _FIELDS if name in config}
     llama = LlamaConfig(
@@ -47,7 +47,9 @@ def native(config: Mapping[str, Any]) -> Native:
         rope_parameters=_rope(config),
     )
     kv_heads = llama.num_key_value_heads
-    return Native(LlamaForCausalLM, llama, lambda name: _targets(name, kv_heads, llama.head_dim))
+    return NativeModel(
+        LlamaForCausalLM, llama, lambda name: _targets(name, kv_heads, llama.head_dim)
+    )
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def _targets(name: str, kv_heads: int, size: int) -> Mapping[str, Make] | None:
     if template := renamed(name, _WQKV):
         return {template.format(part): _cut(kv_heads, size, part) for part in "qkv"}
     target = renamed(name, _NAMES)
-    return None if target is None else {target: as_it_is}
+    return None if target is None else {target: unchanged}
 
 
 def _cut(kv_heads: int, size: int, part: str) -> Make:

@@ -5,20 +5,20 @@ from typing import Any
 
 from transformers import GPT2Tokenizer
 
-from bots.checkpoints.tokenizers.files import failure, read_json, read_lines
+from bots.checkpoints.tokenizers.files import failure, read_lines, read_optional_json
 from bots.checkpoints.tokenizers.special import special_tokens
 
 _END = "<|endoftext|>"
 
 
 def load(folder: Path) -> Any:
-    """From vocab.json, merges.txt and the files for special tokens. Raises LoadError.
+    """Load vocab.json, merges.txt and the files of special tokens. Raises LoadError.
 
-    The tokens `<eoh>`, `<eom>` … are parsed from the text, and take the white space around them:
-    the newline after `<eoh>` that the prompt writes is none of the model's. `decode` puts no
-    blanks around them; the original did.
+    `<eoh>`, `<eom>` and the like are parsed from the text and swallow the white space around them:
+    the newline that the prompt has after `<eoh>` becomes no token. Unlike the original, `decode`
+    adds no blanks around them.
     """
-    vocabulary = read_json(folder / "vocab.json")
+    vocabulary = read_optional_json(folder / "vocab.json")
     if not vocabulary:
         raise failure(folder, "there is no vocab.json, or it is empty")
     merges = [
@@ -30,7 +30,7 @@ def load(folder: Path) -> Any:
     special = special_tokens(folder, vocabulary.get, len(vocabulary), names)
     try:
         tokenizer = GPT2Tokenizer(vocab=vocabulary, merges=merges, **special.options())
-    except Exception as error:  # tokenizers raises nothing narrower
+    except Exception as error:  # the library tokenizers raises nothing narrower
         raise failure(folder, f"vocab.json and merges.txt do not fit ({error})") from error
     for one, token in special.added.items():
         if tokenizer.convert_tokens_to_ids(token.content) != one:

@@ -1,7 +1,7 @@
 """MOSS (fnlp/moss-moon-003-*) as transformers' CodeGen.
 
-The tensors have the same names and the same order of query, value and key in `qkv_proj`; only the
-causal masks, which CodeGen makes itself, are left out.
+The tensors have the same names, and the same order of query, value and key in `qkv_proj`. The
+causal masks are left out: CodeGen makes them itself.
 """
 
 import re
@@ -10,8 +10,8 @@ from typing import Any
 
 from transformers import CodeGenConfig, CodeGenForCausalLM
 
-from bots.checkpoints.formats.native import Native
-from bots.checkpoints.state_dict import Make, as_it_is
+from bots.checkpoints.formats.native_model import NativeModel
+from bots.checkpoints.state_dict import Make, unchanged
 
 # fmt: off
 _FIELDS = [
@@ -23,12 +23,14 @@ _FIELDS = [
 _NOT_NEEDED = re.compile(r"\.attn\.causal_mask$")
 
 
-def native(config: Mapping[str, Any]) -> Native:
+def native_model(config: Mapping[str, Any], family: str | None = None) -> NativeModel:
     """The CodeGen of a MOSS `config` (config.json)."""
     fields = {name: config[name] for name in _FIELDS if name in config}
-    return Native(CodeGenForCausalLM, CodeGenConfig(**fields, tie_word_embeddings=False), targets)
+    return NativeModel(
+        CodeGenForCausalLM, CodeGenConfig(**fields, tie_word_embeddings=False), targets
+    )
 
 
 def targets(name: str) -> Mapping[str, Make]:
-    """Every tensor but the masks, under its own name."""
-    return {} if _NOT_NEEDED.search(name) else {name: as_it_is}
+    """Map every tensor to its own name, but the masks."""
+    return {} if _NOT_NEEDED.search(name) else {name: unchanged}

@@ -1,4 +1,4 @@
-"""Quantised weights: exactly the originals' numbers, and files that do not fit together."""
+"""Quantized weights: exactly the originals' numbers, and files that do not fit together."""
 
 from typing import Any
 
@@ -7,7 +7,14 @@ import torch
 from safetensors.torch import load_file
 
 from bots.checkpoints.load import read_config
-from bots.checkpoints.quantized.formats import Gptq, Rows, expanded, format_of, unpack, unpacked
+from bots.checkpoints.quantized.formats import (
+    GptqFormat,
+    RowwiseFormat,
+    dequantize,
+    dequantized_recipes,
+    quantized_format,
+    unpack_codes,
+)
 from bots.checkpoints.shards import Shards
 from bots.errors import LoadError
 from tests.golden_data import GOLDEN
@@ -25,13 +32,13 @@ QUANTISED = [
 @pytest.mark.parametrize("name", QUANTISED)
 def test_weights_are_bit_for_bit_the_originals(name: str) -> None:
     shards = Shards(GOLDEN / name)
-    recipes = unpacked(shards.names, format_of(read_config(GOLDEN / name)))
+    recipes = dequantized_recipes(shards.names, quantized_format(read_config(GOLDEN / name)))
     wanted = load_file(GOLDEN / name / "golden_dequant.safetensors")
     assert wanted
     for layer, weight in wanted.items():
         tensor = layer.removesuffix(".weight") + ".weight"
         recipe = recipes[tensor]
-        assert len(recipe.sources) > 1, f"{tensor} is not quantised"
+        assert len(recipe.sources) > 1, f"{tensor} is not quantized"
         made = recipe.make(*map(shards.read, recipe.sources))
         assert made.dtype == torch.float32
         assert torch.equal(made, weight.float()), tensor
@@ -42,16 +49,16 @@ def test_weights_are_bit_for_bit_the_originals(name: str) -> None:
     [
         ({}, None),
         ({"quantization_bit": 0}, None),
-        ({"quantization_bit": 8}, Rows(8)),
-        ({"wbits": 4, "groupsize": 128}, Gptq(4)),
-        ({"quantization_config": {"bits": 3, "group_size": 128}}, Gptq(3)),
-        ({"quantization_config": {"bits": 4, "checkpoint_format": "gptq_v2"}}, Gptq(4, 0)),
+        ({"quantization_bit": 8}, RowwiseFormat(8)),
+        ({"wbits": 4, "groupsize": 128}, GptqFormat(4)),
+        ({"quantization_config": {"bits": 3, "group_size": 128}}, GptqFormat(3)),
+        ({"quantization_config": {"bits": 4, "checkpoint_format": "gptq_v2"}}, GptqFormat(4, 0)),
         ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, None),
         ({"quantization_config": {"quant_method": "awq", "bits": 4}}, None),
     ],
 )
 def test_formats_are_told_by_the_config(config: dict[str, Any], how: object) -> None:
-    assert format_of(config) == how
+    assert quantized_format(config) == how
 
 
 @pytest.mark.parametrize(
@@ -65,16 +72,16 @@ def test_formats_are_told_by_the_config(config: dict[str, Any], how: object) -> 
 )
 def test_variants_that_are_not_known(config: dict[str, Any]) -> None:
     with pytest.raises(LoadError, match="not supported"):
-        format_of(config)
+        quantized_format(config)
 
 
 def test_parts_that_are_missing() -> None:
     with pytest.raises(LoadError, match=r"missing: a\.g_idx"):
-        unpacked({"a.qweight", "a.qzeros", "a.scales"}, Gptq(4))
+        dequantized_recipes({"a.qweight", "a.qzeros", "a.scales"}, GptqFormat(4))
     with pytest.raises(LoadError, match=r"missing: a\.weight"):
-        unpacked({"a.weight_scale"}, Rows(8))
-    with pytest.raises(LoadError, match="no tensor is quantised"):
-        unpacked({"a.weight"}, Rows(8))
+        dequantized_recipes({"a.weight_scale"}, RowwiseFormat(8))
+    with pytest.raises(LoadError, match="no tensor is quantized"):
+        dequantized_recipes({"a.weight"}, RowwiseFormat(8))
 
 
 def gptq(bits: int) -> dict[str, torch.Tensor]:
@@ -93,10 +100,10 @@ def test_the_formula_by_hand() -> None:
     parts["qweight"][0, 1] = 0x7A  # input 0: 10, input 1: 7
     parts["qzeros"][0, 0] = 0x20  # output 1: 2, and v1 adds one
     parts["scales"][0, 1] = 0.5
-    weight = expanded(Gptq(4), *parts.values())
+    weight = dequantize(GptqFormat(4), *parts.values())
     assert weight.shape == (64, 64)
     assert weight[1, :3].tolist() == [3.5, 2.0, -1.5]
-    assert expanded(Gptq(4, zero_offset=0), *parts.values())[1, 0] == 4.0
+    assert dequantize(GptqFormat(4, zero_offset=0), *parts.values())[1, 0] == 4.0
 
 
 @pytest.mark.parametrize(
@@ -110,9 +117,9 @@ def test_the_formula_by_hand() -> None:
 )
 def test_shapes_that_do_not_fit(wrong: dict[str, torch.Tensor]) -> None:
     with pytest.raises(LoadError, match="does not fit together at 4 bits"):
-        expanded(Gptq(4), *(gptq(4) | wrong).values())
+        dequantize(GptqFormat(4), *(gptq(4) | wrong).values())
     with pytest.raises(LoadError, match="does not fit together at 8 bits"):
-        expanded(Gptq(8), *gptq(4).values())
+        dequantize(GptqFormat(8), *gptq(4).values())
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
@@ -124,13 +131,13 @@ def test_codes_are_the_words_bits_lowest_first(bits: int) -> None:
         whole = sum(code << bits * at for at, code in enumerate(column))
         words.append([(whole >> 32 * at) & 0xFFFFFFFF for at in range(64 * bits // 32)])
     packed = torch.tensor(words).T.to(torch.int32)
-    assert torch.equal(unpack(packed, bits), codes.to(torch.uint8))
+    assert torch.equal(unpack_codes(packed, bits), codes.to(torch.uint8))
 
 
 def test_rows_by_hand() -> None:
     packed = torch.tensor([[0x1F, -0x7F]], dtype=torch.int8)  # 1, −1, −8, 1
-    assert expanded(Rows(4), packed, torch.tensor([2.0])).tolist() == [[2, -2, -16, 2]]
+    assert dequantize(RowwiseFormat(4), packed, torch.tensor([2.0])).tolist() == [[2, -2, -16, 2]]
     with pytest.raises(LoadError, match="does not fit"):
-        expanded(Rows(8), packed.float(), torch.ones(1))
+        dequantize(RowwiseFormat(8), packed.float(), torch.ones(1))
     with pytest.raises(LoadError, match="does not fit"):
-        expanded(Rows(8), packed, torch.ones(2))
+        dequantize(RowwiseFormat(8), packed, torch.ones(2))

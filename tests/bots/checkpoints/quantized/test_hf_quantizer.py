@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from bots.checkpoints.adapter import put_on
 from bots.checkpoints.load import Checkpoint
 from bots.errors import LoadError
-from bots.layers.quantized import HalfEmbedding, QuantisedLinear
+from bots.layers.quantized import HalfEmbedding, QuantizedLinear
 from tests.golden_data import GOLDEN, cases
 
 CPU = {"dtype": torch.float32, "device_map": {"": "cpu"}}
@@ -53,18 +53,17 @@ def test_int8_on_load(folder: Path) -> None:
     checkpoint = Checkpoint(folder)
     model = checkpoint.load(quantization="int8", **CPU)
     kinds = {type(one).__name__ for one in model.modules() if isinstance(one, torch.nn.Linear)}
-    assert kinds == {"QuantisedLinear"}
+    assert kinds == {"QuantizedLinear"}
     assert model.get_input_embeddings().weight.dtype == torch.float32
     assert checkpoint.runs == "int8 (torch int8pack)"
     assert near(logits(model), logits(plain), 0.03)
 
 
-def test_int8_as_on_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_as_on_a_gpu(folder: Path) -> None:
     """The plain path, which is all that a GPU has, gives the same numbers."""
     wanted = logits(Checkpoint(folder).load(quantization="int8", **CPU))
-    monkeypatch.setattr("bots.checkpoints.load._computes_on", lambda _: "cuda")
     checkpoint = Checkpoint(folder)
-    found = logits(checkpoint.load(quantization="int8", **CPU))
+    found = logits(checkpoint.load(quantization="int8", device="cuda", **CPU))
     assert checkpoint.runs == "int8 (torch)"
     assert near(found, wanted, 0.02)
 
@@ -83,7 +82,7 @@ def test_int8_with_parts_on_disk(folder: Path, tmp_path: Path) -> None:
 
 
 def test_packed_weights_on_disk(tmp_path: Path) -> None:
-    """A quantised checkpoint of which a part is on disk computes the same."""
+    """A quantized checkpoint of which a part is on disk computes the same."""
     wanted = logits(Checkpoint(GOLDEN / "llama_gptq").load(**CPU))
     model = Checkpoint(GOLDEN / "llama_gptq").load(
         dtype=torch.float32,
@@ -113,21 +112,21 @@ def test_a_float32_model_keeps_half_what_the_file_has_in_half() -> None:
     model = Checkpoint(GOLDEN / "moss_int4").load(**CPU)
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     assert isinstance(embedding, HalfEmbedding)
-    assert isinstance(head, QuantisedLinear)
+    assert isinstance(head, QuantizedLinear)
     assert embedding.weight.dtype == head.weight.dtype == torch.float16
 
 
 def test_full_size_when_asked() -> None:
     checkpoint = Checkpoint(GOLDEN / "llama_gptq")
     model = checkpoint.load(quantization="none", **CPU)
-    assert not any(isinstance(one, QuantisedLinear) for one in model.modules())
+    assert not any(isinstance(one, QuantizedLinear) for one in model.modules())
     assert checkpoint.runs == "gptq int4 (full size)"
     packed = Checkpoint(GOLDEN / "llama_gptq").load(**CPU)
     assert torch.allclose(logits(model), logits(packed), atol=1e-5)
 
 
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match="quantised already"):
+    with pytest.raises(LoadError, match="quantized already"):
         Checkpoint(GOLDEN / "moss_int8").load(quantization="int8", **CPU)
     other = shutil.copytree(folder, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
@@ -150,7 +149,7 @@ def test_an_adapter_on_packed_weights(folder: Path, tmp_path: Path) -> None:
     }
     torch.save(tensors, tmp_path / "adapter_model.bin")
     base = Checkpoint(folder).load(quantization="int8", **CPU)
-    with pytest.raises(LoadError, match="cannot be merged into quantised weights"):
+    with pytest.raises(LoadError, match="cannot be merged into quantized weights"):
         put_on(base, tmp_path, merge=True)
     before = logits(base)
     found = logits(put_on(base, tmp_path, merge=False))

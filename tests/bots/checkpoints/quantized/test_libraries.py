@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from bots.checkpoints.load import Checkpoint
-from bots.checkpoints.quantized.libraries import LIBRARIES
+from bots.checkpoints.quantized.libraries import LIBRARIES, avoid_unfit_kernels
 from bots.engine.device import weight_bytes
 from bots.errors import LoadError
 from bots.layers.prepacked import prepack
@@ -64,7 +65,7 @@ def test_numbers_are_near_in_less_memory(way: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("way", [way for way in LIBRARIES if way.startswith("bnb")])
 def test_original_files(way: str) -> None:
-    """A checkpoint whose tensors we rename is quantised as any other."""
+    """A checkpoint whose tensors we rename is quantized as any other."""
     plain = Checkpoint(GOLDEN / "internlm2").load(**CPU)
     model = Checkpoint(GOLDEN / "internlm2").load(quantization=way, **CPU)
     kinds = {type(one).__name__ for one in model.modules()}
@@ -72,8 +73,8 @@ def test_original_files(way: str) -> None:
     assert weight_bytes(model) < weight_bytes(plain)
 
 
-def test_what_is_quantised_already_is_refused() -> None:
-    with pytest.raises(LoadError, match="quantised already, so bnb-8bit is not possible"):
+def test_what_is_quantized_already_is_refused() -> None:
+    with pytest.raises(LoadError, match="quantized already, so bnb-8bit is not possible"):
         Checkpoint(GOLDEN / "llama_gptq").load(quantization="bnb-8bit", **CPU)
 
 
@@ -102,3 +103,23 @@ def test_a_missing_library_is_named(
     (saved / "config.json").write_text(json.dumps(config))
     with pytest.raises(LoadError, match=f"^This checkpoint {install}"):
         Checkpoint(saved).load(**CPU)
+
+
+class Layer(torch.nn.Module):  # type: ignore[misc]
+    """What `avoid_unfit_kernels` reads of bitsandbytes' 4-bit layer."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = inputs, outputs
+        self.weight = SimpleNamespace(quant_state=SimpleNamespace(blocksize=64))
+        self.support_avx512bf16_for_cpu = True
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "fits"),
+    [(64, 32, True), (192, 96, True), (32, 32, False), (96, 32, False), (64, 48, False)],
+)
+def test_the_avx512_kernel_only_takes_whole_blocks(inputs: int, outputs: int, fits: bool) -> None:
+    model = torch.nn.Sequential(Layer(inputs, outputs), torch.nn.Linear(3, 3))
+    avoid_unfit_kernels(model)
+    assert model[0].support_avx512bf16_for_cpu is fits

@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 from transformers import CodeGenForCausalLM
 
 from bots.checkpoints.load import Checkpoint
-from bots.checkpoints.quantized.formats import Gptq, expanded
-from bots.checkpoints.quantized.repack import packed
+from bots.checkpoints.quantized.formats import GptqFormat, dequantize
+from bots.checkpoints.quantized.repack import plan_repack
 from bots.checkpoints.shards import Shards
-from bots.checkpoints.state_dict import as_it_is
+from bots.checkpoints.state_dict import unchanged
 from bots.errors import LoadError
 from bots.layers.layout import Kernel
-from bots.layers.quantized import QuantisedLinear
+from bots.layers.quantized import QuantizedLinear
 from tests.golden_data import GOLDEN
 
 Tensors = dict[str, torch.Tensor]
@@ -39,7 +39,7 @@ def gptq(bits: int, group: torch.Tensor, outputs: int = 64) -> Tensors:
     }
 
 
-def layer(tensors: Tensors, bits: int, dtype: torch.dtype, folder: Path) -> QuantisedLinear:
+def layer(tensors: Tensors, bits: int, dtype: torch.dtype, folder: Path) -> QuantizedLinear:
     """The layer that a checkpoint with this weight gets; its outputs are the second half first."""
     save_file(tensors, folder / "model.safetensors")
 
@@ -47,9 +47,9 @@ def layer(tensors: Tensors, bits: int, dtype: torch.dtype, folder: Path) -> Quan
         return torch.cat(weight.chunk(2)[::-1])
 
     shards = Shards(folder)
-    plan = packed(shards, Gptq(bits), lambda name: {name: halves}, "cpu", dtype)
+    plan = plan_repack(shards, GptqFormat(bits), lambda name: {name: halves}, "cpu", dtype)
     assert plan.used == set(tensors)
-    made = QuantisedLinear(plan.layouts["a"], bias=False, dtype=dtype)
+    made = QuantizedLinear(plan.layouts["a"], bias=False, dtype=dtype)
     for name, recipe in plan.recipes.items():
         tensor = recipe.make(*map(shards.read, recipe.sources))
         held = made.get_parameter(name.removeprefix("a."))
@@ -71,7 +71,7 @@ def test_the_product_is_that_of_the_whole_weight(
 ) -> None:
     """In float32 exactly, in bfloat16 as near as that is; for few rows and many."""
     tensors = gptq(bits, group)
-    whole = expanded(Gptq(bits), *tensors.values())
+    whole = dequantize(GptqFormat(bits), *tensors.values())
     weight = torch.cat(whole.chunk(2)[::-1])
     for rows in (1, 5, 80):
         given = torch.randn(2, rows, 128)
@@ -107,26 +107,27 @@ def test_which_kernel_runs(
 def test_parts_that_do_not_fit_are_named(tmp_path: Path) -> None:
     save_file(gptq(4, EVEN) | {"a.scales": torch.ones(4, 32)}, tmp_path / "model.safetensors")
     with pytest.raises(LoadError, match=r"^a\.qweight: .*does not fit together at 4 bits"):
-        packed(Shards(tmp_path), Gptq(4), lambda name: {name: as_it_is}, "cpu", torch.float32)
+        plan_repack(
+            Shards(tmp_path), GptqFormat(4), lambda name: {name: unchanged}, "cpu", torch.float32
+        )
 
 
 PEAK = """
 import sys, torch
 from pathlib import Path
-from bots.checkpoints import shards
 from bots.checkpoints.load import Checkpoint
 
 def status(field):  # bytes; VmHWM is the most that was resident since it was cleared
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 
-shards.WINDOW = 2 << 20  # as much smaller as the model
+window = 2 << 20  # smaller than the usual one by as much as the model is
 where = {"dtype": getattr(torch, sys.argv[3]), "device_map": {"": "cpu"}}
 Checkpoint(Path(sys.argv[2])).load(**where)  # a tiny one, so that the code's own pages are there
 checkpoint = Checkpoint(Path(sys.argv[1]))
 Path("/proc/self/clear_refs").write_text("5")
 before = status("VmRSS")
-model = checkpoint.load(**where)
+model = checkpoint.load(window=window, **where)
 for tensor in model.parameters():
     tensor.flatten().view(torch.uint8).max()  # what is mapped from the file is resident once used
 print(status("VmHWM") - before)

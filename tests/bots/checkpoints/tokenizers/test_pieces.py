@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentencepiece import sentencepiece_model_pb2
 
-from bots.checkpoints.tokenizers import load_tokenizer
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.checkpoints.tokenizers.files import read_pieces
 from bots.engine.detokenizer import Detokenizer
 from bots.errors import LoadError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bots.checkpoints.tokenizers import load_tokenizer
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.errors import LoadError
 from tests.bots.checkpoints.conftest import Copy, config_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bots.checkpoints.tokenizers import load_tokenizer
+from bots.checkpoints.load_tokenizer import load_tokenizer
 from bots.errors import LoadError
 from tests.bots.checkpoints.conftest import Copy, Load, config_of
 from tests.golden_data import GOLDEN, tokens

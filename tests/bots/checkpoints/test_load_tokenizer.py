@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bots.checkpoints.tokenizers import check_vocabulary, load_tokenizer
+from bots.checkpoints.load_tokenizer import check_vocabulary, load_tokenizer
 from bots.engine.detokenizer import Detokenizer
 from bots.errors import LoadError
 from tests.bots.checkpoints.conftest import Copy, Load, config_of

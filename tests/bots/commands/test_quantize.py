@@ -1,21 +1,19 @@
-"""Quantising, but for the library that does the arithmetic."""
+"""Quantizing, but for the library that does the arithmetic."""
 
 import json
 import shutil
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 
 from bots.checkpoints.quantized.libraries import LIBRARIES
 from bots.commands.perplexity import perplexity
-from bots.commands.tasks import ROW, apply_delta, convert, quantize
+from bots.commands.quantize import ROW, quantize
 from bots.errors import ConfigError, LoadError
 from bots.families.auto import AutoBot
 from bots.registry.registry import family_of
@@ -126,7 +124,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> list[Library]:
     return made
 
 
-def test_a_model_is_quantised_and_judged(
+def test_a_model_is_quantized_and_judged(
     native: Path,
     text: Path,
     library: list[Library],
@@ -134,7 +132,7 @@ def test_a_model_is_quantised_and_judged(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen: list[tuple[str, float | None]] = []
-    out = tmp_path / "quantised"
+    out = tmp_path / "quantized"
     made = quantize(
         str(native),
         out,
@@ -144,20 +142,20 @@ def test_a_model_is_quantised_and_judged(
     )
     (lib,) = library
     assert (lib.config.bits, lib.config.group_size) == (4, 32)
-    assert lib.kept == tmp_path / "quantised.work"
+    assert lib.kept == tmp_path / "quantized.work"
     assert made.not_resumed is None
     lengths = [len(row["input_ids"][0]) for row in lib.rows]
     assert set(lengths[:-1]) == {ROW}
     assert made.before.measured.tokens == made.after.measured.tokens
     # The last tenth judges and does not calibrate.
     assert sum(lengths) == pytest.approx(9 * made.before.measured.tokens, abs=10)
-    assert ("quantising", 0.5) in seen
-    assert ("quantising", 1.0) in seen
+    assert ("quantizing", 0.5) in seen
+    assert ("quantizing", 1.0) in seen
     assert "banner" not in capsys.readouterr().out
     assert (made.before.size, made.after.size) == (size(native), size(out))
     assert 1 < made.before.measured.perplexity != made.after.measured.perplexity
     assert (out / "tokenizer.json").is_file()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["quantised", "text.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["quantized", "text.txt"]
 
 
 @pytest.mark.parametrize(
@@ -200,11 +198,11 @@ def test_groups_must_divide_the_layers(
         ({"method": "torchao", "group_size": 64}, "group-size: torchao has no groups"),
         ({"method": "magic"}, "method: 'magic' is none of gptq, bnb, torchao"),
         ({"calibration": Path("nowhere.txt")}, "cannot read 'nowhere.txt'"),
-        ({"model": str(GOLDEN / "llama_gptq")}, "is quantised already"),
+        ({"model": str(GOLDEN / "llama_gptq")}, "is quantized already"),
         ({"model": str(GOLDEN / "moss")}, "make them native first, by `chatzoo convert`"),
     ],
 )
-def test_what_cannot_be_quantised(
+def test_what_cannot_be_quantized(
     changed: dict[str, Any], said: str, native: Path, text: Path, tmp_path: Path
 ) -> None:
     given: dict[str, Any] = {"model": str(native), "calibration": text} | changed
@@ -272,8 +270,8 @@ def test_what_cannot_go_on_is_said_and_made_all_the_same(
             ConfigError,
             r"work' holds .*delete it. \(fields",
         ),
-        (NotImplementedError("no\nsuch layer"), LoadError, "Cannot quantise '.*': no such layer$"),
-        (OSError(28, "No space left"), LoadError, "Cannot quantise '.*No space left"),
+        (NotImplementedError("no\nsuch layer"), LoadError, "Cannot quantize '.*': no such layer$"),
+        (OSError(28, "No space left"), LoadError, "Cannot quantize '.*No space left"),
     ],
 )
 def test_errors_of_the_library_are_one_sentence(
@@ -322,72 +320,3 @@ def test_a_missing_library_is_told_before_any_work(
             str(native), tmp_path / "out", lambda stage, _: seen.append(stage), calibration=text
         )
     assert seen == []
-
-
-@pytest.mark.parametrize(
-    ("base", "delta", "family"),
-    [
-        ("a/llama-7b", "ecnu-icalk/educhat-sft-002-7b", "educhat"),
-        ("./llama", "lmsys/vicuna-7b-delta-v1.1", "vicuna-v1.1"),
-        ("./llama", "./vicuna-13b-v1.1-delta", "vicuna-v1.1"),
-        ("wenge-research/yayi-7b-llama2", "./mine", "yayi"),
-        ("./llama", "./mine", "auto"),
-    ],
-)
-def test_the_name_tells_a_delta_s_family(
-    base: str, delta: str, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, Any] = {}
-    monkeypatch.chdir(tmp_path)
-    for name in (base, delta):
-        if name.startswith("./"):
-            Path(name).mkdir()
-            (Path(name) / "config.json").write_text("{}")
-    monkeypatch.setattr("bots.commands.tasks._fetched", lambda path, *_: Path(path))
-    monkeypatch.setattr(
-        "bots.commands.apply_delta.apply_delta", lambda *_, **more: given.update(more)
-    )
-    apply_delta(base, delta, Path("out"), nothing)
-    assert given == {"family": family}
-
-
-def test_what_cannot_be_a_model_s_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence, and nothing is asked of the hub."""
-    monkeypatch.setattr("bots.checkpoints.source.snapshot_download", lambda *_, **__: 1 / 0)
-    gguf, full = tmp_path / "a.gguf", tmp_path / "full"
-    gguf.touch()
-    full.mkdir()
-    (full / "file").touch()
-    out = tmp_path / "out"
-    for model, where, said in (
-        (str(tmp_path / "nope"), out, "There is nothing at '.*nope'"),
-        (str(gguf), out, "is a GGUF file; name a folder"),
-        ("https://example.com/v1", out, "is a URL; name a folder"),
-        ("owner/model", full, "exists already"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            convert(model, where, nothing, family="moss")
-        with pytest.raises(ConfigError, match=said):
-            apply_delta(model, model, where, nothing)
-        with pytest.raises(ConfigError, match=said):
-            quantize(model, where, nothing, calibration=gguf)
-
-
-def test_a_hub_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any, **__: Any) -> None:
-        raise LocalEntryNotFoundError("no\nnetwork")
-
-    monkeypatch.setattr("bots.checkpoints.source.snapshot_download", fails)
-    with pytest.raises(LoadError, match=r"Cannot load the files of 'owner/model': no network$"):
-        convert("owner/model", tmp_path / "out", nothing, family="moss")
-
-
-def test_a_delta_from_the_hub_is_refused_by_its_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    snapshot = tmp_path / "0123"
-    shutil.copytree(GOLDEN / "moss", snapshot)
-    monkeypatch.setattr("bots.commands.tasks._fetched", lambda *_: snapshot)
-    for task in (convert, partial(quantize, calibration=snapshot / "config.json")):
-        with pytest.raises(LoadError, match=r"vicuna-7b-delta-v1.1 holds the difference"):
-            task("lmsys/vicuna-7b-delta-v1.1", tmp_path / "out", nothing)

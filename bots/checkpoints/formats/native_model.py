@@ -1,4 +1,4 @@
-"""What a format makes of an original checkpoint: a class, its config, and where tensors go."""
+"""The native model of an original checkpoint, and helpers to rename and cut its tensors."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from bots.checkpoints.state_dict import Make, Targets, as_it_is
+from bots.checkpoints.state_dict import Make, Targets, unchanged
 
 
 @dataclass(frozen=True)
-class Native:
-    """A checkpoint in terms of a class that transformers (or `bots.modeling`) has."""
+class NativeModel:
+    """A model class (transformers' or a format's own), its config, and the map of the tensors."""
 
     model_class: Any
     config: Any
@@ -20,7 +20,7 @@ class Native:
 
 
 def renamed(name: str, table: Sequence[tuple[str, str]]) -> str | None:
-    """`name` by the first rule (pattern for the whole name, template) that matches it."""
+    """`name` rewritten by the first rule (pattern of the whole name, template) that matches."""
     for pattern, template in table:
         if found := re.fullmatch(pattern, name):
             return found.expand(template)
@@ -41,6 +41,6 @@ def _rows(start: int, end: int) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tensor: tensor[start:end]
 
 
-def same_names(name: str) -> Mapping[str, Make]:
-    """Every tensor under its own name."""
-    return {name: as_it_is}
+def keep_names(name: str) -> Mapping[str, Make]:
+    """Map every tensor to its own name."""
+    return {name: unchanged}
