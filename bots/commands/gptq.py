@@ -97,7 +97,7 @@ def quantize(
     stage = "quantizing"
     options: dict[str, Any] = {}
     if reason := not_resumed(folder):
-        stage = "quantizing (begins anew if it is interrupted)"
+        stage = "quantizing (starts from the beginning if interrupted)"
     else:
         options["checkpoint"] = made.CheckpointConfig(path=kept)
     with whole(out) as partial, _errors_as_ours(made, folder, kept), _quiet():

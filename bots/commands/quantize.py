@@ -82,7 +82,7 @@ def quantize(
     else:
         gptq.library()
         if reason := gptq.not_resumed(folder):
-            progress(f"interrupted work would begin anew: {reason}", None)
+            progress(f"an interrupted run would start from the beginning: {reason}", None)
     before, rows, ids = _before(model, text, progress)
     begun = time.monotonic()
     if way:

@@ -92,17 +92,17 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
 
 
 def test_a_known_id_is_fetched_and_answers(hub: list[str]) -> None:
-    """No `--type`, no code fetched, the commit is told, and progress has fractions."""
-    told: list[tuple[str, float | None]] = []
+    """No `--type`, no code fetched, the commit is reported, and progress has fractions."""
+    reported: list[tuple[str, float | None]] = []
     bot = choose_bot(REPO)(BotConfig(REPO, devices="cpu", dtype="float32"))
-    bot.load(lambda stage, done: told.append((stage, done)))
+    bot.load(lambda stage, done: reported.append((stage, done)))
     assert bot.info().revision == COMMIT
     assert not [path for path in hub if path.endswith(".py")]
     inputs = bot.get_input("你好")
     assert inputs.token_ids
     events = bot.run(bot.prepare_text("你好", bot.Settings.parse({"max_new_tokens": 3})))
     assert any(isinstance(event, Delta) for event in events)
-    assert [done for stage, done in told if done is not None]
+    assert [done for stage, done in reported if done is not None]
     del hub[:]
     again = choose_bot(REPO)(BotConfig(REPO, devices="cpu", dtype="float32"))
     again.load()

@@ -7,7 +7,7 @@ from bots.errors import LoadError
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (LoadError("There is no merges.txt."), "Cannot load the model of 'm': There is no"),
         (LoadError("Cannot load the model of '/c': it is cut."), "Cannot load the model of '/c'"),
@@ -16,10 +16,10 @@ from bots.errors import LoadError
         (RuntimeError("can't allocate memory: 9 GB"), "There is not enough memory for 'm'."),
     ],
 )
-def test_a_failure_says_once_what_could_not_be_loaded(error: Exception, told: str) -> None:
+def test_a_failure_says_once_what_could_not_be_loaded(error: Exception, expected: str) -> None:
     """And is one line."""
     with pytest.raises(LoadError) as caught, loading("model", "m", lambda *_: None):
         raise error
-    assert caught.value.message.startswith(told)
+    assert caught.value.message.startswith(expected)
     assert caught.value.message.count("Cannot load") <= 1
     assert "\n" not in caught.value.message

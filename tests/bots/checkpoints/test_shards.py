@@ -71,9 +71,9 @@ def test_a_large_tensor_is_converted_by_rows(tmp_path: Path, safe: bool) -> None
 
 
 def test_progress_is_by_file(tmp_path: Path) -> None:
-    told: list[tuple[str, float | None]] = []
-    Shards(sharded(tmp_path), lambda stage, done: told.append((stage, done)))
-    assert told == [("checking the files", 0.5), ("checking the files", 1.0)]
+    reported: list[tuple[str, float | None]] = []
+    Shards(sharded(tmp_path), lambda stage, done: reported.append((stage, done)))
+    assert reported == [("checking the files", 0.5), ("checking the files", 1.0)]
 
 
 def refused(folder: Path, words: str) -> None:

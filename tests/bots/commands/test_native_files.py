@@ -104,8 +104,8 @@ def test_other_tools_read_the_same_tokenizer(name: str, family: str, tmp_path: P
     )
     theirs = AutoTokenizer.from_pretrained(out)
     assert type(again) is type(ours)
-    told = GOLDEN / name / "golden_tokens.json"
-    samples = json.loads(told.read_text("utf-8"))["samples"] if told.is_file() else []
+    written = GOLDEN / name / "golden_tokens.json"
+    samples = json.loads(written.read_text("utf-8"))["samples"] if written.is_file() else []
     for text in ["Hello 世界\n\n  a\tb", *(sample["text"] for sample in samples)]:
         for added in (True, False):
             ids = ours.encode(text, add_special_tokens=added)
@@ -121,12 +121,12 @@ def test_packed_weights_stay_packed(tmp_path: Path) -> None:
     original = Shards(GOLDEN / "moss_int4")
     masks = sum(original.read(one).nbytes for one in original.names if "causal_mask" in one)
     assert size == sum(original.read(one).nbytes for one in original.names) - masks
-    told = json.loads((out / "config.json").read_text("utf-8"))["quantization_config"]
-    assert told == {
+    written = json.loads((out / "config.json").read_text("utf-8"))["quantization_config"]
+    assert written == {
         "quant_method": "gptq",
         "bits": 4,
         "group_size": 32,
-        "desc_act": told["desc_act"],
+        "desc_act": written["desc_act"],
         "sym": False,
         "checkpoint_format": "gptq",
     }
@@ -166,28 +166,28 @@ def test_an_unknown_quantization_is_not_converted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "told"),
+    ("own", "written"),
     [
         ({}, {"group_size": 32, "sym": False}),
         ({"group_size": 32, "sym": True, "desc_act": True}, {"sym": True, "desc_act": True}),
     ],
 )
 def test_what_the_source_says_of_gptq_is_kept(
-    own: dict[str, Any], told: dict[str, Any], tmp_path: Path
+    own: dict[str, Any], written: dict[str, Any], tmp_path: Path
 ) -> None:
     own = {"quant_method": "gptq", "bits": 4, **own}
     source = as_pickle(GOLDEN / "llama_gptq", tmp_path / "source", own)
     write_native(source, tmp_path / "out", "educhat", nothing)
     found = json.loads((tmp_path / "out" / "config.json").read_text("utf-8"))
-    assert found["quantization_config"].items() >= told.items()
+    assert found["quantization_config"].items() >= written.items()
 
 
 def test_one_group_a_layer() -> None:
     """Layers of different inputs have one size of group in common: -1, all of them."""
     config = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
     one_each = {f"{size}.g_idx": torch.zeros(size, dtype=torch.int32) for size in (64, 128)}
-    told = gptq_config(GptqFormat(4), one_each, config)
-    assert (told["group_size"], told["desc_act"]) == (-1, False)
+    written = gptq_config(GptqFormat(4), one_each, config)
+    assert (written["group_size"], written["desc_act"]) == (-1, False)
     two = {"256.g_idx": torch.arange(256, dtype=torch.int32) // 128}
-    told = gptq_config(GptqFormat(4), {**two, **one_each}, config)
-    assert (told["group_size"], told["desc_act"]) == (128, False)
+    written = gptq_config(GptqFormat(4), {**two, **one_each}, config)
+    assert (written["group_size"], written["desc_act"]) == (128, False)

@@ -255,7 +255,7 @@ def test_what_cannot_go_on_is_said_and_made_all_the_same(
         str(folder), out, lambda stage, _: seen.append(stage), calibration=text, group_size=32
     )
     assert said in seen[0] or said in seen[1]
-    assert any("begins anew if it is interrupted" in stage for stage in seen)
+    assert any("starts from the beginning if interrupted" in stage for stage in seen)
     assert said in str(made.not_resumed)
     assert library[0].kept is None
     assert not (tmp_path / "out.work").exists()

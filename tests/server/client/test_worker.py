@@ -146,7 +146,7 @@ def test_the_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "code", "told", "text"),
+    ("response", "code", "expected", "text"),
     [
         (stream(frame("start", START)), "broken_stream", "has no end", ""),
         (
@@ -192,12 +192,12 @@ def test_the_request() -> None:
     ],
 )
 def test_failures_are_raised_and_keep_the_text(
-    response: httpx.Response | Exception, code: str, told: str, text: str
+    response: httpx.Response | Exception, code: str, expected: str, text: str
 ) -> None:
     with pytest.raises(WorkerError) as caught:
         ask(response)
     assert caught.value.code == code
-    assert told in caught.value.message
+    assert expected in caught.value.message
     assert caught.value.__notes__ == [text]
 
 

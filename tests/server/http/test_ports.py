@@ -18,7 +18,7 @@ def test_a_listening_socket_takes_calls(host: str) -> None:
         socket.create_connection(address, timeout=5).close()
 
 
-def told(use: Callable[[], object]) -> ConfigError:
+def refusal(use: Callable[[], object]) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         use()
     return caught.value
@@ -27,7 +27,7 @@ def told(use: Callable[[], object]) -> ConfigError:
 def test_a_taken_port_has_an_owner() -> None:
     with listen("127.0.0.1", 0, "") as bound:
         port = bound.getsockname()[1]
-        error = told(lambda: check_free("127.0.0.1", port, "take another."))
+        error = refusal(lambda: check_free("127.0.0.1", port, "take another."))
     assert error.message.startswith(f"Port {port} is taken by ")
     assert error.message.endswith(f"(process {os.getpid()}); take another.")
     assert error.param == "port"
@@ -36,6 +36,6 @@ def test_a_taken_port_has_an_owner() -> None:
 
 def test_a_wrong_host_is_no_taken_port() -> None:
     for host in ("192.0.2.1", "no such host", "[::1]", "-" * 64):
-        error = told(lambda host=host: check_free(host, 8081, "take another."))  # type: ignore[misc]
+        error = refusal(lambda host=host: check_free(host, 8081, "take another."))  # type: ignore[misc]
         assert error.message.startswith("Cannot listen on ")
         assert error.param == "host"

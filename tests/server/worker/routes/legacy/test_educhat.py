@@ -43,6 +43,6 @@ def test_educhat_s_demo_separates_reasoning(make_client: MakeClient, used: str, 
     body = {"functionUsed": used, "messages": turns, "temperature": 0.5, "max_tokens": 1000}
     reply = client.post("/chat", json=body)
     assert reply.status_code == 200, reply.text
-    told = reply.json()
-    assert (told["response"], told["inner_thought"], told["status"]) == ("why 0.5", mode, 200)
+    body = reply.json()
+    assert (body["response"], body["inner_thought"], body["status"]) == ("why 0.5", mode, 200)
     assert client.post("/chat", json={"messages": turns, "top_p": 0.5}).status_code == 400

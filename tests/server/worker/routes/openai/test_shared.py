@@ -18,8 +18,8 @@ from tests.server.worker.routes.openai.conftest import (
 def test_logprobs_of_a_model_that_answers_by_beam_search(make_client: MakeClient) -> None:
     """OpenAI's requests have no field for the number of beams."""
     client = make_client(Either())
-    told = client.post("/v1/chat/completions", json=chat(logprobs=True)).json()
-    assert len(told["choices"][0]["logprobs"]["content"]) == 3
+    body = client.post("/v1/chat/completions", json=chat(logprobs=True)).json()
+    assert len(body["choices"][0]["logprobs"]["content"]) == 3
     assert complete(client, prompt="xa", echo=True, logprobs=1)["choices"][0]["logprobs"]
 
 
