@@ -16,12 +16,14 @@ from typing import Generic, final
 
 from bots.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from bots.events import Done, Event, FinishReason, Message, PromptScored, Start, Step, Usage
-from bots.hooks import Hooks, Inputs
+from bots.hooks import BotInfo, Hooks, Inputs
 from bots.progress import Progress, no_progress
 from bots.settings import S
 from bots.streaming.assembly import EventAssembler
 from bots.streaming.pause import Pause, wait_at_pauses
 from bots.streaming.text_filter import TextFilter
+
+__all__ = ["BotInfo", "ChatBot", "Inputs", "Prepared"]  # the contract's classes, wherever they lie
 
 
 @dataclass(frozen=True, slots=True)
