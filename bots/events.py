@@ -78,7 +78,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The request starts to run. `dropped_turns` counts messages left out to fit the context."""
+    """The request starts to run. `dropped_turns` counts the messages left out of the prompt."""
 
     prompt_tokens: int | None
     dropped_turns: int = 0

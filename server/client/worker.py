@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from server.client.events import EventTooLarge, read_events
+from bots.streaming.sse import SSEError, aread_events
 from server.http.address import is_loopback, worker_key, worker_url
 from server.http.errors import ErrorBody
 from server.worker.schema import (
@@ -153,15 +153,15 @@ class WorkerClient:
             async with self._http.stream("POST", "/generate", json=body) as response:
                 await _check(response, "text/event-stream")
                 # Closed here: a generator that is only dropped closes the connection much later.
-                async with aclosing(read_events(response)) as events:
-                    async for event in events:
-                        answer.apply(event.event, event.data)
+                async with aclosing(aread_events(response)) as events:
+                    async for event, data in events:
+                        answer.apply(event, data)
                         yield answer
                         if answer.finish_reason is not None:
                             return
         except httpx.HTTPError as error:
             raise _connection_error(self.url, error, began=answer.id is not None) from None
-        except EventTooLarge as error:
+        except SSEError as error:
             raise WorkerError(f"The answer broke off: {error}", "broken_stream") from None
         raise WorkerError("The answer broke off: the stream has no end.", "broken_stream")
 
