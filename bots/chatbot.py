@@ -30,8 +30,8 @@ __all__ = ["BotInfo", "ChatBot", "Inputs", "Prepared"]  # the contract's classes
 class Prepared(Generic[S]):
     """A checked request that is ready to run.
 
-    `dropped_turns` counts the messages left out of the prompt: those beyond `history_turns`, and the
-    oldest where prompt and answer would not fit the context.
+    `dropped_turns` counts the messages left out of the prompt: those beyond `history_turns`, and
+    the oldest where prompt and answer would not fit the context.
     """
 
     inputs: Inputs

@@ -22,7 +22,7 @@ from bots.checkpoints.load import Checkpoint
 from bots.checkpoints.load_errors import loading
 from bots.checkpoints.placement import Placement, parse_size
 from bots.engine.beam import IsComplete
-from bots.engine.decoders import Decoders, choose_decoders
+from bots.engine.decoder_selection import Decoders, choose_decoders
 from bots.engine.device import (
     free_on,
     input_device,
@@ -37,10 +37,18 @@ from bots.hooks import BotInfo, Inputs
 from bots.streaming.pause import Pause
 
 MAX_RUNNING = 16
-"""Requests that are batched together, unless the operator sets another number."""
+"""Requests that are batched together, unless the operator sets another number.
+
+More raise the throughput of a batch and slow each of its requests down. Chosen, not tuned.
+"""
 
 KV_SHARE = 0.25
-"""Share of the memory that is free after loading which KV caches may use."""
+"""Share of the memory that is free after loading which KV caches may use.
+
+A larger share holds longer and more conversations. The rest is for activations, other workers on
+the same machine and beam search, whose caches are not counted. Chosen, not tuned; `--kv-memory`
+sets another size.
+"""
 
 
 class TransformersChatBot(ChatBot[T]):

@@ -97,7 +97,7 @@ def test_layers_without_keys_and_values() -> None:
     """A model of three layers, of which two have an attention."""
     model = llama()
     model.config.num_hidden_layers = 3
-    assert_reason(RaggedBatchRunner(model), "Not all of its layers")
+    assert_reason(RaggedBatchRunner(model), "Some layers keep state")
 
 
 class Wrong(RaggedBatchRunner):
