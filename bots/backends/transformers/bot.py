@@ -222,7 +222,9 @@ class TransformersChatBot(ChatBot[T]):
         """What transformers and accelerate made of the checkpoint, and how it decodes."""
         config, files, decoders = self.model.config, self._files, self.decoders
         quantized = getattr(config, "quantization_config", None)
-        method = self.checkpoint.runs or (quantized.quant_method if quantized else None)
+        method = self.checkpoint.quantization_in_use or (
+            quantized.quant_method if quantized else None
+        )
         how: Literal["merged", "separate"] = "merged" if self.config.merge_adapter else "separate"
         placed = getattr(self.model, "hf_device_map", None) or {"": self.model.device}
         assert decoders is not None
