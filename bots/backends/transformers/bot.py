@@ -147,13 +147,13 @@ class TransformersChatBot(ChatBot[T]):
 
     def token_id(self, token: str) -> int:
         """The id of a special token. Raises LoadError where the tokenizer does not have it."""
-        found = self._reader.token_id(token)
-        if found is None:
+        number = self._reader.token_id(token)
+        if number is None:
             raise LoadError(
                 f"The tokenizer of {self.config.pretrained_path!r} has no token {token!r}, so it"
                 " is not one of this family; choose another with --type."
             )
-        return found
+        return number
 
     def get_input(self, prompt: str) -> TokenInputs:
         """The prompt's ids; see `adds_special_tokens`."""
@@ -163,7 +163,7 @@ class TransformersChatBot(ChatBot[T]):
     def input_of_ids(self, token_ids: Sequence[int]) -> TokenInputs:
         """Ids exactly as given. Raises InvalidRequest for one outside the vocabulary."""
         size = self.model.get_input_embeddings().num_embeddings
-        if not token_ids or not all(0 <= one < size for one in token_ids):
+        if not token_ids or not all(0 <= token < size for token in token_ids):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
@@ -244,12 +244,12 @@ class TransformersChatBot(ChatBot[T]):
 
     def memory(self) -> dict[str, int]:
         """Bytes of weights, of KV caches where requests are batched, and the peak."""
-        held = {
+        sizes = {
             "weights": self._weight_bytes,
             "cache": None if self.decoders is None else self.decoders.cache_bytes,
             "peak": peak_memory(input_device(self.model)),
         }
-        return {kind: size for kind, size in held.items() if size is not None}
+        return {kind: size for kind, size in sizes.items() if size is not None}
 
 
 def context_length(config: Any) -> int | None:
@@ -259,7 +259,7 @@ def context_length(config: Any) -> int | None:
     """
     text = config.get_text_config()
     names = ("max_position_embeddings", "n_positions")
-    length = next((found for name in names if (found := getattr(text, name, None))), None)
+    length = next((value for name in names if (value := getattr(text, name, None))), None)
     rope = getattr(text, "rope_parameters", None) or {}
     if length is not None and rope.get("rope_type") == "dynamic":
         return int(length * rope["factor"])  # dynamic positions stretch the length by the factor
