@@ -38,8 +38,8 @@ def test_a_model_that_can_is_left_ready(name: str) -> None:
     ("name", "reason"),
     [
         ("dynamic", r"rotary frequencies \(dynamic\)"),
-        ("chunked", "window is in its mask alone"),
-        ("windowed", "window is in its mask alone"),
+        ("chunked", "window only through the attention mask"),
+        ("windowed", "window only through the attention mask"),
         ("softcap", r"trial .* failed \(ValueError: .*soft-capped"),
     ],
 )
