@@ -182,7 +182,7 @@ class Checkpoint:
     def _load_tensors(
         self, shards: Shards, quantization: str, device: str | None, placement: dict[str, Any]
     ) -> Any:
-        """Load files that transformers cannot read itself, through a state dict of recipes."""
+        """Load through a state dict of recipes: files that transformers cannot read, and int8."""
         self.native.config.__dict__.pop("quantization_config", None)
         device = device or compute_device(placement)
         tied = self._tied() if placement.get("offload_folder") else None
