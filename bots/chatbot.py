@@ -1,9 +1,12 @@
 """ChatBot: the contract between the server and a model.
 
-The author of a bot subclasses `ChatBot` and writes the hooks in `bots/hooks.py`. A caller, such as
-the server, uses the methods of this module and `info`, `memory`, `close`; it calls no other hook:
+The author of a bot subclasses `ChatBot` and writes the hooks in `bots/hooks.py`. A caller uses the
+methods of this module and the hooks `info`, `memory` and `close`; all other hooks are called here:
 
     load() → prepare(messages, settings) → run(prepared) → Start, Delta …, Done
+
+The server calls `load`, `prepare` (a conversation) or `prepare_text` (a raw prompt), `run_pausing`
+(`run` without a blocked thread), `info`, `memory` and `close`.
 
 This module imports neither torch nor an HTTP library.
 """
@@ -46,7 +49,10 @@ class Prepared(Generic[S]):
 
 
 class ChatBot(Hooks[S]):
-    """A model that answers conversations. Subclass it and write the hooks; see `bots/hooks.py`."""
+    """A model that answers conversations. Subclass it and write the hooks; see `bots/hooks.py`.
+
+    Methods marked `final` are for callers.
+    """
 
     @final
     def load(self, progress: Progress | None = None) -> None:
@@ -168,7 +174,7 @@ class ChatBot(Hooks[S]):
     ) -> Generator[Event | Pause, None, None]:
         """Answer a prepared request as `run` does, but yield the bot's pauses instead of waiting.
 
-        The caller arms each pause and goes on when it is resumed, in any thread.
+        The caller arms each pause and continues in the thread that resumes it.
         """
         answer = EventAssembler(self._text_filter(prepared))
         usage: Usage | None = None

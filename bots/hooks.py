@@ -1,13 +1,14 @@
 """The hooks of a bot: everything that the author of a bot writes or overrides.
 
-A bot is a subclass of `ChatBot` (`bots/chatbot.py`), which adds what callers use. Three hooks are
-required: `load_model`, `get_prompt` and `generate`. One request passes the hooks in this order:
+A bot is a subclass of `ChatBot` (`bots/chatbot.py`), which adds the methods for callers. Three
+hooks are required: `load_model`, `get_prompt` and `generate`. `ChatBot` calls all hooks, except
+that callers may also call `info`, `memory` and `close`. One request passes the hooks in this order:
 
     get_prompt(messages, settings) → get_input(prompt) → generate(inputs, settings, stop)
                          → get_response(step, inputs) → process_response(text)
 
-All hooks are synchronous; the server calls them in threads. This module imports neither torch nor
-an HTTP library.
+All hooks are synchronous and run in threads, never on the server's event loop. This module imports
+neither torch nor an HTTP library.
 """
 
 import threading

@@ -13,12 +13,12 @@ _UNREADABLE = (OSError, ValueError, RecursionError)
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises LoadError where it is missing, damaged or no object."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except _UNREADABLE as error:
         raise LoadError(f"Cannot read {path.name} of {str(path.parent)!r}: {error}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise LoadError(f"{path.name} of {str(path.parent)!r} is not a JSON object.")
-    return found
+    return content
 
 
 def read_json_if_present(path: Path) -> dict[str, Any]:

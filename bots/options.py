@@ -78,7 +78,7 @@ def options_of(config: type[Any]) -> list[Option]:
     """The options of a pydantic dataclass, by panel, `first` ones first, then as declared."""
     fields = cast("dict[str, FieldInfo]", config.__pydantic_fields__)
     panels = get_args(Panel)
-    found = [
+    options = [
         Option(
             name=name,
             annotation=field.annotation,
@@ -88,4 +88,4 @@ def options_of(config: type[Any]) -> list[Option]:
         )
         for name, field in fields.items()
     ]
-    return sorted(found, key=lambda one: (panels.index(one.panel), not one.first))
+    return sorted(options, key=lambda option: (panels.index(option.panel), not option.first))

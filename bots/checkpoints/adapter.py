@@ -31,7 +31,7 @@ def put_on(model: Any, folder: Path, *, merge: bool) -> Any:
     """
     if "disk" in (getattr(model, "hf_device_map", None) or {}).values():
         raise LoadError("An adapter needs its base in memory, but parts of it are on disk.")
-    if merge and any(isinstance(one, QuantizedLinear) for one in model.modules()):
+    if merge and any(isinstance(module, QuantizedLinear) for module in model.modules()):
         raise LoadError(
             "An adapter cannot be merged into quantized weights: leave out --merge-adapter.",
             param="merge-adapter",
@@ -72,7 +72,7 @@ def _tensors(folder: Path) -> dict[str, Any]:
     for name in _FILES:
         if (folder / name).is_file():
             shards = Shards(folder / name)
-            return {_name(one): shards.read(one) for one in shards.names}
+            return {_name(name): shards.read(name) for name in shards.names}
     raise LoadError(f"{str(folder)!r} has no adapter weights: none of {', '.join(_FILES)}.")
 
 

@@ -147,11 +147,11 @@ def _safetensors(progress: Progress) -> Path:
     with locked(cache_folder() / "safetensors.lock", progress):
         if not _is_whole(target):
             with scratch_folder(cache_folder(), "convert-") as scratch:
-                made = scratch / "safetensors"
-                _convert(gguf, made, progress)
-                _write_manifest(made)
+                converted = scratch / "safetensors"
+                _convert(gguf, converted, progress)
+                _write_manifest(converted)
                 shutil.rmtree(target, ignore_errors=True)
-                made.rename(target)
+                converted.rename(target)
     return target
 
 

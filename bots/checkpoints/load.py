@@ -23,6 +23,7 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from bots.checkpoints.formats.native_model import NativeModel, keep_names
+from bots.checkpoints.placement import compute_device
 from bots.checkpoints.quantized.formats import GptqFormat, dequantized_recipes, quantized_format
 from bots.checkpoints.quantized.hf_quantizer import QUANTIZED, Int8Config
 from bots.checkpoints.quantized.libraries import (
@@ -34,7 +35,7 @@ from bots.checkpoints.quantized.libraries import (
 )
 from bots.checkpoints.quantized.repack import plan_repack
 from bots.checkpoints.shards import WINDOW, Shards, listed
-from bots.checkpoints.state_dict import LazyTensor, TensorRecipe, state_dict
+from bots.checkpoints.state_dict import LazyTensor, TensorRecipe, check_loading_info, state_dict
 from bots.errors import LoadError
 from bots.json_files import read_json
 from bots.layers.quantized import kernels
@@ -65,8 +66,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 class Checkpoint:
     """The original files of one model, and the native model that they become.
 
-    `family` is the operator's choice, which tells formats apart that differ by name only. `name` is
-    the model's where the folder has another one, as in the hub's cache. Raises LoadError for an
+    `family` is the operator's choice, which distinguishes formats that differ by name only. `name`
+    is the model's where the folder has another one, as in the hub's cache. Raises LoadError for an
     unknown architecture and for a delta, which is no model by itself.
     """
 
@@ -89,15 +90,18 @@ class Checkpoint:
         """Whether the checkpoint's own code runs."""
         self.native = self._native(family)
         self.quantized = quantized_format(self.config)
-        self.runs: str | None = None
-        """The quantized format and its kernels, for `GET /info`; None before loading."""
+        self.quantization_in_use: str | None = None
+        """The quantized format and its kernels, for `GET /info`; None before loading, and where the
+        weights are not quantized."""
 
     def _native(self, family: str | None) -> NativeModel:
-        found = find_format(self.config)
-        if found is not None and found.weights is not None:
-            made = load_function(found.weights)(self.config, family)
-            assert isinstance(made, NativeModel)
-            return made
+        """The native model: by the format of the files, else by transformers' class or by the
+        checkpoint's code. Raises LoadError for an unknown architecture."""
+        original = find_format(self.config)
+        if original is not None and original.weights is not None:
+            native = load_function(original.weights)(self.config, family)
+            assert isinstance(native, NativeModel)
+            return native
         kind = self.config.get("model_type")
         if self.remote:
             return self._remote()
@@ -151,63 +155,60 @@ class Checkpoint:
             placement["quantization_config"] = quantization_config(quantization, placement["dtype"])
         shards = Shards(self.folder, progress, window=window)
         if quantization != "int8" and self._is_read_by_transformers(shards):
-            where: Path | None = self.folder
-            tensors = None
-            placement["trust_remote_code"] = self.remote
+            model = self._build(self.folder, None, placement | {"trust_remote_code": self.remote})
         else:
-            where = None
-            tensors = self._tensors(shards, quantization, placement, device)
-        model, info = self.native.model_class.from_pretrained(
-            where,
-            config=self.native.config,
-            state_dict=tensors,
-            weights_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # reported below, all in one error
-            **placement,
-        )
-        _check_loading_info(info)
-        if where is None and (self.folder / "generation_config.json").is_file():
-            model.generation_config = GenerationConfig.from_pretrained(self.folder)
-        if how := "int8" if quantization == "int8" else self.quantized:
-            self.runs = f"{how} ({', '.join(kernels(model)) or 'full size'})"
-        if quantization in LIBRARIES:
-            self.runs = described(quantization)
+            model = self._load_tensors(shards, quantization, device, placement)
+        self.quantization_in_use = self._describe_quantization(model, quantization)
         avoid_unfit_kernels(model)
         return model.eval()
 
     def _check(self, quantization: str) -> None:
         """Raise LoadError where `quantization` is impossible for these weights."""
-        own = (self.config.get("quantization_config") or {}).get("quant_method")
+        method = (self.config.get("quantization_config") or {}).get("quant_method")
         wrong = None
-        if quantization in ON_LOAD and (self.quantized or own):
+        if quantization in ON_LOAD and (self.quantized or method):
             wrong = f"These weights are quantized already, so {quantization} is not possible:"
         elif quantization == "int8" and self.remote:
             wrong = "The checkpoint's own code makes this model, so int8 is not possible:"
         elif quantization == "gptq" and not isinstance(self.quantized, GptqFormat):
             wrong = "These weights are not GPTQ; `chatzoo quantize` makes such ones:"
-        elif quantization == "none" and own and not self.quantized:
-            wrong = f"Weights of {own!r} cannot be made full-size:"
+        elif quantization == "none" and method and not self.quantized:
+            wrong = f"Weights of {method!r} cannot be made full-size:"
         if wrong:
             raise LoadError(f"{wrong} leave out --quantization.", param="quantization")
-        if own in LIBRARIES.values():
-            require(str(own), "This checkpoint")
+        if method in LIBRARIES.values():
+            require(str(method), "This checkpoint")
 
-    def _tensors(
-        self, shards: Shards, quantization: str, placement: dict[str, Any], device: str | None
-    ) -> dict[str, LazyTensor]:
-        """The state dict. Adds the quantization config that transformers needs to `placement`."""
-        targets, how, config = self.native.targets, self.quantized, self.native.config
-        tied = self._tied() if placement.get("offload_folder") else None
-        config.__dict__.pop("quantization_config", None)
+    def _load_tensors(
+        self, shards: Shards, quantization: str, device: str | None, placement: dict[str, Any]
+    ) -> Any:
+        """Load through a state dict of recipes: files that transformers cannot read, and int8."""
+        self.native.config.__dict__.pop("quantization_config", None)
         device = device or compute_device(placement)
+        tied = self._tied() if placement.get("offload_folder") else None
         if quantization == "int8":
-            placement["quantization_config"] = Int8Config(device)
-        if how is None or quantization == "none":
-            return state_dict(shards, dequantized_recipes(shards.names, how), targets, tied)
-        dtype, half = placement["dtype"], self._half(placement["dtype"])
-        plan = plan_repack(shards, how, targets, device, dtype)
-        config.quantization_config = {
+            placement = placement | {"quantization_config": Int8Config(device)}
+        if self.quantized is None or quantization == "none":
+            recipes = dequantized_recipes(shards.names, self.quantized)
+            tensors = state_dict(shards, recipes, self.native.targets, tied)
+        else:
+            tensors = self._repacked_tensors(shards, tied, device, placement["dtype"])
+        model = self._build(None, tensors, placement)
+        if (self.folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(self.folder)
+        return model
+
+    def _repacked_tensors(
+        self, shards: Shards, tied: Mapping[str, str] | None, device: str, dtype: torch.dtype
+    ) -> dict[str, LazyTensor]:
+        """The state dict of quantized weights, repacked for the kernels of `device` and `dtype`.
+
+        Also sets the quantization config by which transformers builds the quantized layers.
+        """
+        assert self.quantized is not None
+        half = self._half(dtype)
+        plan = plan_repack(shards, self.quantized, self.native.targets, device, dtype)
+        self.native.config.quantization_config = {
             "quant_method": QUANTIZED,
             "layouts": plan.layouts,
             "half": half,
@@ -215,7 +216,35 @@ class Checkpoint:
         stored = {name: TensorRecipe((name,)) for name in shards.names if name not in plan.used}
         # With `half` the dtypes differ by tensor; for a GPU transformers converts on the way there.
         converted = dtype if device == "cpu" and half is None else None
-        return state_dict(shards, stored, targets, tied, plan.recipes, converted)
+        return state_dict(shards, stored, self.native.targets, tied, plan.recipes, converted)
+
+    def _build(
+        self,
+        folder: Path | None,
+        tensors: dict[str, LazyTensor] | None,
+        placement: Mapping[str, Any],
+    ) -> Any:
+        """The native class with the weights of `folder` or of `tensors`; one of them is None.
+
+        Raises LoadError that lists all tensors that do not fit.
+        """
+        model, info = self.native.model_class.from_pretrained(
+            folder,
+            config=self.native.config,
+            state_dict=tensors,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below, all in one error
+            **placement,
+        )
+        check_loading_info(info)
+        return model
+
+    def _describe_quantization(self, model: Any, quantization: str) -> str | None:
+        if quantization in LIBRARIES:
+            return described(quantization)
+        how = "int8" if quantization == "int8" else self.quantized
+        return f"{how} ({', '.join(kernels(model)) or 'full size'})" if how else None
 
     def _half(self, dtype: torch.dtype) -> torch.dtype | None:
         """The files' half precision, for embedding and head of a model that computes in float32.
@@ -235,32 +264,3 @@ class Checkpoint:
         """Whether transformers reads the folder itself: safetensors of a class that it has."""
         plain = self.native.targets is keep_names and self.quantized is None
         return self.remote or (plain and shards.files[0].suffix == ".safetensors")
-
-
-def compute_device(placement: Mapping[str, Any]) -> str:
-    """Where quantized layers compute: "cuda" where a GPU is among the devices, else "cpu".
-
-    accelerate moves the weights of layers that lie in memory or on disk to the GPU to compute.
-    """
-    spread, limits = placement.get("device_map"), placement.get("max_memory")
-    if isinstance(spread, dict):
-        return "cpu" if set(spread.values()) <= {"cpu", "disk"} else "cuda"
-    if limits:
-        return "cuda" if any(where != "cpu" for where in limits) else "cpu"
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _check_loading_info(info: Mapping[str, Any]) -> None:
-    """Raise LoadError that lists tensors that are missing, unexpected or of another shape."""
-    faults = []
-    if missing := info["missing_keys"]:
-        faults.append(f"missing are {listed(missing)}")
-    if unexpected := info["unexpected_keys"]:
-        faults.append(f"not expected are {listed(unexpected)}")
-    if mismatched := info["mismatched_keys"]:
-        shapes = (f"{name} {list(has)} for {list(wants)}" for name, has, wants in mismatched)
-        faults.append(f"of another shape are {listed(shapes)}")
-    if errors := info.get("error_msgs"):
-        faults.append("; ".join(str(error) for error in errors))
-    if faults:
-        raise LoadError(f"The checkpoint's tensors are not its model's: {'; '.join(faults)}.")

@@ -48,8 +48,8 @@ def find_tokenizer(
         return None
     declared = read_optional_json(folder / "tokenizer_config.json")
     files = TokenizerFiles(folder, config, declared, family)
-    for one in all_formats():
-        if one.tokenizer and (spec := one.tokenizer(files)):
+    for known in all_formats():
+        if known.tokenizer and (spec := known.tokenizer(files)):
             return load_function(spec)
     return None
 
@@ -69,10 +69,10 @@ def check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
             f"The tokenizer has {tokenizer.vocab_size} tokens and the model only {rows}:"
             " they belong to different models."
         )
-    for name, one in tokenizer.get_added_vocab().items():
-        if one >= rows and name != tokenizer.pad_token:
+    for name, number in tokenizer.get_added_vocab().items():
+        if number >= rows and name != tokenizer.pad_token:
             raise LoadError(
-                f"The tokenizer's {name} has the id {one}, but the model has only {rows} tokens:"
+                f"The tokenizer's {name} has the id {number}, but the model has only {rows} tokens:"
                 " they belong to different models."
             )
     if isinstance(tokenizer, PiecesTokenizer):
@@ -82,7 +82,7 @@ def check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
 def _auto(folder: Path, options: Mapping[str, Any]) -> Any:
     # Without a vocabulary transformers makes an empty tokenizer and raises nothing.
     if folder.is_dir() and not any(
-        found for pattern in VOCABULARIES for found in folder.glob(pattern)
+        path for pattern in VOCABULARIES for path in folder.glob(pattern)
     ):
         raise failure(folder, "the folder has no vocabulary, such as tokenizer.json")
     if not (folder / "tokenizer.json").is_file():

@@ -3,6 +3,7 @@
 import re
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,22 +144,35 @@ def has_fast_bfloat16() -> bool:
 
 def _stored(config: Any) -> torch.dtype:
     """The dtype of a checkpoint's files by its config, float32 without one."""
-    found = getattr(config.get_text_config(), "dtype", None) or torch.float32
-    assert isinstance(found, torch.dtype)
-    return found
+    dtype = getattr(config.get_text_config(), "dtype", None) or torch.float32
+    assert isinstance(dtype, torch.dtype)
+    return dtype
+
+
+def compute_device(placement: Mapping[str, Any]) -> str:
+    """Where quantized layers compute: "cuda" where a GPU is among the devices, else "cpu".
+
+    accelerate moves the weights of layers that lie in memory or on disk to the GPU to compute.
+    """
+    spread, limits = placement.get("device_map"), placement.get("max_memory")
+    if isinstance(spread, dict):
+        return "cpu" if set(spread.values()) <= {"cpu", "disk"} else "cuda"
+    if limits:
+        return "cuda" if any(where != "cpu" for where in limits) else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def parse_memory(text: str | None) -> Memory:
     """`"0=20GiB,cpu=64GiB"` → bytes by GPU number and "cpu". Raises ConfigError."""
     limits: Memory = {}
     for part in text.split(",") if text else ():
-        found = re.fullmatch(r"\s*(\d+|cpu)\s*=\s*(\S+)\s*", part)
-        if found is None:
+        pair = re.fullmatch(r"\s*(\d+|cpu)\s*=\s*(\S+)\s*", part)
+        if pair is None:
             raise ConfigError(
                 f"max-memory: {part!r} is not of the form 0=20GiB or cpu=64GiB.", param="max-memory"
             )
-        size = parse_size(found[2], "max-memory")
-        limits["cpu" if found[1] == "cpu" else int(found[1])] = size
+        size = parse_size(pair[2], "max-memory")
+        limits["cpu" if pair[1] == "cpu" else int(pair[1])] = size
     return limits
 
 

@@ -94,12 +94,12 @@ class Shards:
         large = tensor.nbytes > self._window and _is_mapped(path)
         if not large or not tensor.is_floating_point() or tensor.dtype == dtype:
             return tensor
-        made = torch.empty(tensor.shape, dtype=dtype)
+        converted = torch.empty(tensor.shape, dtype=dtype)
         rows = max(1, self._window // tensor[0].nbytes)
         del tensor
-        for start in range(0, len(made), rows):
-            made[start : start + rows] = _tensor(_opened(path), name)[start : start + rows]
-        return made
+        for start in range(0, len(converted), rows):
+            converted[start : start + rows] = _tensor(_opened(path), name)[start : start + rows]
+        return converted
 
     def _count(self, path: Path, name: str, size: int) -> None:
         wanted = self._wanted.get(path)
@@ -128,8 +128,8 @@ def weight_files(folder: Path) -> list[Path]:
     for name in SINGLES:
         if (folder / name).is_file():
             return [folder / name]
-    if found := sorted(folder.glob(GPTQ)):
-        return found
+    if quantized := sorted(folder.glob(GPTQ)):
+        return quantized
     others = sorted(folder.glob("*.safetensors"))
     if len(others) == 1:
         return others

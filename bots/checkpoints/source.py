@@ -77,7 +77,7 @@ class Source:
             return folder
         for kind in _WEIGHTS:
             folder = self._fetch(kind)
-            if any(found for pattern in kind for found in folder.glob(pattern)):
+            if any(path for pattern in kind for path in folder.glob(pattern)):
                 break
         return folder
 

@@ -71,11 +71,11 @@ def state_dict(
     recipes = dict(ready or {})
     unknown: list[str] = []
     for name, source in stored.items():
-        found = targets(name)
-        if found is None:
+        parts = targets(name)
+        if parts is None:
             unknown.append(name)
             continue
-        for target, make in found.items():
+        for target, make in parts.items():
             recipes[target] = TensorRecipe(source.sources, _chain(source.make, make))
     if unknown:
         raise LoadError(f"The checkpoint has tensors that its model does not: {listed(unknown)}.")
@@ -88,6 +88,22 @@ def state_dict(
         name: LazyTensor(shards, recipe, None if ready and name in ready else dtype)
         for name, recipe in recipes.items()
     }
+
+
+def check_loading_info(info: Mapping[str, Any]) -> None:
+    """Raise LoadError that lists tensors that are missing, unexpected or of another shape."""
+    faults = []
+    if missing := info["missing_keys"]:
+        faults.append(f"missing are {listed(missing)}")
+    if unexpected := info["unexpected_keys"]:
+        faults.append(f"not expected are {listed(unexpected)}")
+    if mismatched := info["mismatched_keys"]:
+        shapes = (f"{name} {list(has)} for {list(wants)}" for name, has, wants in mismatched)
+        faults.append(f"of another shape are {listed(shapes)}")
+    if errors := info.get("error_msgs"):
+        faults.append("; ".join(str(error) for error in errors))
+    if faults:
+        raise LoadError(f"The checkpoint's tensors are not its model's: {'; '.join(faults)}.")
 
 
 def _chain(first: Make, then: Make) -> Make:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from bots.checkpoints.shards import Shards, listed
-from bots.commands.writer import SHARD, Writer, family_noted, small_files
+from bots.commands.writer import SHARD, Writer, small_files, with_family
 from bots.errors import LoadError
 from bots.json_files import read_json
 from bots.progress import Progress
@@ -40,7 +40,7 @@ def write_sum(
     of embedding and head for tokens that the delta adds are copied from it. Memory: one shard and
     two tensors. Raises LoadError where the two do not fit together, ConfigError where `out` exists.
     """
-    config = family_noted(read_json(delta / "config.json"), family)
+    config = with_family(read_json(delta / "config.json"), family)
     old, new = Shards(base, progress), Shards(delta, progress)
     names = [name for name in sorted(new.names) if not name.endswith(_COMPUTED)]
     known = {name for name in old.names if not name.endswith(_COMPUTED)}

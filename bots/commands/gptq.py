@@ -15,7 +15,7 @@ from torch import nn
 
 from bots.checkpoints.load_errors import MAX_REASON
 from bots.checkpoints.shards import weight_files
-from bots.commands.writer import check_out, complete, whole
+from bots.commands.writer import add_missing_files, check_out, written_atomically
 from bots.errors import BotError, ConfigError, LoadError
 from bots.json_files import read_json
 from bots.progress import Progress
@@ -91,7 +91,7 @@ def quantize(
     stopped and can be resumed.
     """
     progress("importing GPTQModel", None)
-    made = library()
+    gptqmodel = library()
     check_out(out)
     kept = out.with_name(f"{out.name}.work")
     stage = "quantizing"
@@ -99,13 +99,13 @@ def quantize(
     if reason := not_resumed(folder):
         stage = "quantizing (starts from the beginning if interrupted)"
     else:
-        options["checkpoint"] = made.CheckpointConfig(path=kept)
-    with whole(out) as partial, _errors_as_ours(made, folder, kept), _quiet():
+        options["checkpoint"] = gptqmodel.CheckpointConfig(path=kept)
+    with written_atomically(out) as partial, _errors_as_ours(gptqmodel, folder, kept), _quiet():
         progress("loading the model", None)
-        config = made.QuantizeConfig(
+        config = gptqmodel.QuantizeConfig(
             bits=bits, group_size=group_size, offload_to_disk=_kind(folder) not in _IN_MEMORY
         )
-        model = made.load(str(folder), config)
+        model = gptqmodel.load(str(folder), config)
         check_groups(model.model, group_size)
         layers = model.model.config.get_text_config().num_hidden_layers
         progress(stage, 0.0)
@@ -118,7 +118,7 @@ def quantize(
         model.quantize(rows, batch_size=1, **options)
         progress("writing", None)
         model.save(str(partial))
-        complete(folder, partial, family)
+        add_missing_files(folder, partial, family)
     if reason is None:
         shutil.rmtree(kept, ignore_errors=True)
 
@@ -135,17 +135,17 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _errors_as_ours(made: Any, folder: Path, kept: Path) -> Iterator[None]:
+def _errors_as_ours(gptqmodel: Any, folder: Path, kept: Path) -> Iterator[None]:
     """Turn the library's errors into BotErrors of one sentence."""
     try:
         yield
     except BotError:
         raise
-    except made.Stopped as stopped:
+    except gptqmodel.Stopped as stopped:
         raise KeyboardInterrupt(
             f"Stopped. Run the same command again to go on; what is done is in {str(kept)!r}."
         ) from stopped
-    except made.Mismatch as error:
+    except gptqmodel.Mismatch as error:
         raise ConfigError(
             f"{str(kept)!r} holds unfinished work that cannot go on: repeat the options that it was"
             f" begun with, or delete it. ({_reason(error)})",
@@ -167,8 +167,8 @@ def check_groups(model: Any, group_size: int) -> None:
         for layer in model.modules()
         if isinstance(layer, nn.Linear) and layer is not head
     }
-    if wrong := sorted(one for one in inputs if one % group_size):
-        fits = [str(one) for one in GROUPS if all(size % one == 0 for size in inputs)]
+    if wrong := sorted(size for size in inputs if size % group_size):
+        fits = [str(group) for group in GROUPS if all(size % group == 0 for size in inputs)]
         hint = f" Use {' or '.join(fits)}." if fits else ""
         raise ConfigError(
             f"group-size: {group_size} does not divide layers of {wrong[0]} inputs.{hint}",

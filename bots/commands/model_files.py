@@ -44,7 +44,7 @@ def fetch_model(path: str, progress: Progress, option: str) -> Path:
 
 def family_of_delta(base: str, delta: str) -> str:
     """The family that the path of a delta or of its base names, "auto" where neither does."""
-    return next((found for path in (delta, base) if (found := _named_family(path))), "auto")
+    return next((family for path in (delta, base) if (family := _named_family(path))), "auto")
 
 
 def _named_family(path: str) -> str | None:
@@ -52,7 +52,9 @@ def _named_family(path: str) -> str | None:
         return family
     # vicuna-7b-delta-v1.1 is the delta of vicuna-7b-v1.1, which is a known id.
     name = re.sub("-delta", "", Path(path).name.lower())
-    known = {id_.rpartition("/")[2].lower(): one for id_, one in MODEL_NAME_TO_MODEL_DICT.items()}
+    known = {
+        id_.rpartition("/")[2].lower(): family for id_, family in MODEL_NAME_TO_MODEL_DICT.items()
+    }
     return known.get(name)
 
 

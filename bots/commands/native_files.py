@@ -19,7 +19,7 @@ from bots.checkpoints.shards import Shards
 from bots.checkpoints.state_dict import LazyTensor, TensorRecipe, state_dict
 from bots.checkpoints.tokenizers.export import declared, exported
 from bots.checkpoints.tokenizers.files import VOCABULARIES
-from bots.commands.writer import SHARD, Writer, as_json, family_noted, small_files
+from bots.commands.writer import SHARD, Writer, as_json, small_files, with_family
 from bots.errors import LoadError
 from bots.json_files import read_json_if_present
 from bots.progress import Progress
@@ -106,11 +106,11 @@ def gptq_config(
             if group.any():
                 size = int((group == 0).sum())
                 ordered |= not torch.equal(group, torch.arange(len(group)) // size)
-    found = {"group_size": config.get("groupsize", size), "desc_act": ordered, "sym": False}
-    own = config.get("quantization_config") or {}
+    measured = {"group_size": config.get("groupsize", size), "desc_act": ordered, "sym": False}
+    declared = config.get("quantization_config") or {}
     return {
-        **found,
-        **{name: own[name] for name in found if own.get(name) is not None},
+        **measured,
+        **{name: declared[name] for name in measured if declared.get(name) is not None},
         "quant_method": "gptq",
         "bits": how.bits,
         "checkpoint_format": "gptq" if how.zero_offset else "gptq_v2",
@@ -123,7 +123,7 @@ def _tokenizer(folder: Path, config: Mapping[str, Any], family: str) -> Iterator
     declaration = read_json_if_present(path)
     declaration.pop("auto_map", None)  # its code is of the original folder
     load = find_tokenizer(folder, config, family)
-    if load and any(found for pattern in VOCABULARIES for found in folder.glob(pattern)):
+    if load and any(path for pattern in VOCABULARIES for path in folder.glob(pattern)):
         tokenizer = load(folder)
         yield "tokenizer.json", exported(tokenizer)
         declaration = declared(tokenizer, declaration)
@@ -138,4 +138,4 @@ def _config(checkpoint: Checkpoint, family: str, dtype: torch.dtype | None) -> d
     config["architectures"] = [checkpoint.native.model_class.__name__]
     if dtype is not None:
         config["dtype"] = str(dtype).removeprefix("torch.")
-    return family_noted(config, family)
+    return with_family(config, family)

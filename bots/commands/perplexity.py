@@ -40,7 +40,7 @@ def perplexity(bot: ChatBot, ids: Sequence[int], window: int = WINDOW) -> float:
     for begin in range(0, len(ids) - 1, window):
         for event in bot.run(bot.prepare_text(ids[begin : begin + window], settings)):
             if isinstance(event, PromptScored):
-                scored = [one.logprob for one in event.logprobs if one.logprob is not None]
+                scored = [token.logprob for token in event.logprobs if token.logprob is not None]
                 total -= math.fsum(scored)
                 count += len(scored)
     try:

@@ -138,14 +138,14 @@ def _write_by_library(
 ) -> None:
     """Quantize while loading, by a library of `bots.checkpoints.quantized.libraries`, and save."""
     from bots.checkpoints.placement import Placement
-    from bots.commands.writer import complete, whole
+    from bots.commands.writer import add_missing_files, written_atomically
 
-    with closing(Placement(BotConfig())) as placement, whole(out) as partial:
+    with closing(Placement(BotConfig())) as placement, written_atomically(out) as partial:
         place = placement.options(checkpoint.native.config, half=True)
         model = checkpoint.load(progress, way, **place)
         progress("writing", None)
         model.save_pretrained(partial)
-        complete(checkpoint.folder, partial, family)
+        add_missing_files(checkpoint.folder, partial, family)
 
 
 def _before(

@@ -1,4 +1,4 @@
-"""Write a model's folder: safetensors shard by shard, complete or not at all."""
+"""Write a model's folder atomically, its safetensors shard by shard."""
 
 import json
 import shutil
@@ -17,10 +17,12 @@ from bots.checkpoints.shards import INDEXES
 from bots.errors import ConfigError
 
 FAMILY = "chatzoo_family"
-"""Field of config.json with the family, which decides the prompt; the architecture may not."""
+"""Field of config.json with the family. Needed because one architecture can have several prompt
+formats."""
 
 SHARD = 1 << 30
-"""Bytes of tensors in a file (one tensor may be larger), which are held in memory until written."""
+"""Bytes of tensors per file, which stay in memory until they are written; a larger tensor gets a
+file of its own."""
 
 
 def check_out(folder: Path) -> None:
@@ -33,11 +35,12 @@ def check_out(folder: Path) -> None:
 
 
 @contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """A context with the folder `folder`.partial, which is renamed to `folder` at its end.
+def written_atomically(folder: Path) -> Iterator[Path]:
+    """Context manager that yields the new folder `folder`.partial and renames it to `folder` at the
+    end.
 
-    After an error it is removed. Raises ConfigError where `folder` exists and is not empty,
-    LoadError where it cannot be written.
+    After an error `folder`.partial is removed. Raises ConfigError where `folder` exists and is not
+    empty, LoadError where it cannot be written.
     """
     check_out(folder)
     partial = folder.with_name(f"{folder.name}.partial")
@@ -60,25 +63,26 @@ def as_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def family_noted(config: dict[str, Any], family: str) -> dict[str, Any]:
-    """config.json with the family, unless it is "auto"."""
+def with_family(config: dict[str, Any], family: str) -> dict[str, Any]:
+    """The content of config.json with the family as `FAMILY`, unless it is "auto"."""
     return config if family == "auto" else {**config, FAMILY: family}
 
 
-def complete(source: Path, made: Path, family: str) -> None:
-    """Add what a library leaves out when it saves a model: the source's small files, the family."""
+def add_missing_files(source: Path, target: Path, family: str) -> None:
+    """Copy the source's small files that a library did not write to `target`, and add the family to
+    its config.json."""
     for file in small_files(source):
-        if not (made / file.name).exists():
-            shutil.copyfile(file, made / file.name)
-    path = made / "config.json"
+        if not (target / file.name).exists():
+            shutil.copyfile(file, target / file.name)
+    path = target / "config.json"
     config = json.loads(path.read_text("utf-8"))
-    path.write_text(as_json(family_noted(config, family)), "utf-8")
+    path.write_text(as_json(with_family(config, family)), "utf-8")
 
 
 class Writer:
-    """A context that writes a model's files into a folder, which appears when it ends; see `whole`.
+    """Context manager that writes a model folder and renames it into place at the end.
 
-    `shard` is the size of a weight file in bytes.
+    `shard` is the size of a weight file in bytes. Raises what `written_atomically` raises.
     """
 
     def __init__(self, folder: Path, shard: int = SHARD) -> None:
@@ -86,17 +90,17 @@ class Writer:
         self.size = 0
         """Bytes of all tensors so far."""
         self.partial = folder
-        """The folder that is written to, within the context."""
+        """The folder that receives the files while the context is open."""
         self._folder = folder
         self._limit = shard
-        self._held: dict[str, torch.Tensor] = {}
-        self._held_size = 0
-        self._files: list[list[str]] = []
+        self._shard: dict[str, torch.Tensor] = {}
+        self._shard_size = 0
+        self._names_by_shard: list[list[str]] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.partial = self._stack.enter_context(whole(self._folder))
-        self._stack.push(self._last)
+        self.partial = self._stack.enter_context(written_atomically(self._folder))
+        self._stack.push(self._finish_on_success)
         return self
 
     def __exit__(
@@ -107,22 +111,22 @@ class Writer:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def _last(self, kind: type[BaseException] | None, *_: object) -> None:
+    def _finish_on_success(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            with self._writing():
+            with self._write_errors():
                 self._finish()
 
-    def _writing(self) -> AbstractContextManager[None]:
+    def _write_errors(self) -> AbstractContextManager[None]:
         return one_sentence("write", str(self._folder))
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
-        """Write one tensor."""
-        if self._held and self._held_size + tensor.nbytes > self._limit:
-            with self._writing():
+        """Add one tensor to the current shard; writes the shard first if it would be too large."""
+        if self._shard and self._shard_size + tensor.nbytes > self._limit:
+            with self._write_errors():
                 self._flush()
         # A view would keep its mapped file or larger tensor in memory, and safetensors refuses it.
-        self._held[name] = tensor.clone(memory_format=torch.contiguous_format)
-        self._held_size += tensor.nbytes
+        self._shard[name] = tensor.clone(memory_format=torch.contiguous_format)
+        self._shard_size += tensor.nbytes
         self.size += tensor.nbytes
 
     def add_json(self, name: str, content: dict[str, Any]) -> None:
@@ -131,43 +135,49 @@ class Writer:
 
     def add_text(self, name: str, text: str) -> None:
         """Write one text file."""
-        with self._writing():
+        with self._write_errors():
             (self.partial / name).write_text(text, "utf-8")
 
     def copy(self, files: Iterable[Path]) -> None:
         """Copy files into the folder."""
-        with self._writing():
+        with self._write_errors():
             for file in files:
                 shutil.copyfile(file, self.partial / file.name)
 
     def _flush(self) -> None:
-        number = len(self._files)
-        save_file(self._held, self.partial / _part(number), metadata={"format": "pt"})
-        self._files.append(list(self._held))
-        self._held, self._held_size = {}, 0
+        """Write the current shard. Its final name contains the number of shards, so it gets a
+        temporary one."""
+        number = len(self._names_by_shard)
+        save_file(self._shard, self.partial / _temporary_name(number), metadata={"format": "pt"})
+        self._names_by_shard.append(list(self._shard))
+        self._shard, self._shard_size = {}, 0
 
     def _finish(self) -> None:
-        if self._held:
+        """Write the last shard, rename all of them, and write their index if there are several."""
+        if self._shard:
             self._flush()
-        count = len(self._files)
+        count = len(self._names_by_shard)
         names = ["model.safetensors"]
         if count > 1:
             names = [f"model-{n + 1:05d}-of-{count:05d}.safetensors" for n in range(count)]
         for number, name in enumerate(names[:count]):
-            (self.partial / _part(number)).rename(self.partial / name)
+            (self.partial / _temporary_name(number)).rename(self.partial / name)
         if count > 1:
-            where = zip(names, self._files, strict=True)
-            index = {tensor: name for name, tensors in where for tensor in tensors}
+            shards = zip(names, self._names_by_shard, strict=True)
+            index = {tensor: name for name, tensors in shards for tensor in tensors}
             content = {"metadata": {"total_size": self.size}, "weight_map": index}
             self.add_json(INDEXES[0], content)
 
 
-def _part(number: int) -> str:
+def _temporary_name(number: int) -> str:
     return f"part-{number:05d}.safetensors"
 
 
-def small_files(folder: Path, but: Callable[[str], bool] = lambda name: False) -> list[Path]:
-    """The files of a folder beside its weights (configs, tokenizers, licences), without `but`."""
+def small_files(folder: Path, exclude: Callable[[str], bool] = lambda name: False) -> list[Path]:
+    """The files of a folder other than weights (configs, tokenizers, licenses).
+
+    Leaves out those for whose name `exclude` returns true.
+    """
     kinds = (".json", ".model", ".txt", ".jinja", ".tiktoken", ".md")
     return [
         file
@@ -175,5 +185,5 @@ def small_files(folder: Path, but: Callable[[str], bool] = lambda name: False) -
         if file.is_file()
         and (file.suffix in kinds or file.name.startswith("LICENSE"))
         and not file.name.endswith((".index.json", MANIFEST))
-        and not but(file.name)
+        and not exclude(file.name)
     ]

@@ -48,7 +48,7 @@ Layers of one model share their ALiBi slopes, so these are not part of the key."
 
 
 class SingleAttention:
-    """Attention of one chunk over a cache of its own; `rows` are its tokens in the ragged batch."""
+    """Attention of one chunk over its own cache; `rows` are its tokens in the ragged batch."""
 
     def __init__(self, cache: KVCache, rows: slice) -> None:
         self.rows = rows
@@ -69,7 +69,7 @@ class SingleAttention:
         heads, new, size = query.shape
         if new > 1:
             bias = self._bias(query, options)
-            found = scaled_dot_product_attention(
+            output = scaled_dot_product_attention(
                 query[None],
                 keys[None],
                 values[None],
@@ -78,7 +78,7 @@ class SingleAttention:
                 scale=options.scaling,
                 enable_gqa=keys.shape[0] != heads,
             )
-            return found[0].transpose(0, 1)
+            return output[0].transpose(0, 1)
         # One token attends to all keys that remain, so it needs no mask but cut views.
         if options.window is not None:
             keys, values = keys[:, -options.window :], values[:, -options.window :]
@@ -88,10 +88,10 @@ class SingleAttention:
         bias = None
         if options.alibi_slopes is not None:
             bias = _alibi(options.alibi_slopes, keys.shape[1], query).view(*groups.shape[:3], -1)
-        found = scaled_dot_product_attention(
+        output = scaled_dot_product_attention(
             groups, keys[None], values[None], attn_mask=bias, scale=options.scaling
         )
-        return found.reshape(1, heads, values.shape[-1])
+        return output.reshape(1, heads, values.shape[-1])
 
     def _bias(self, query: torch.Tensor, options: AttentionOptions) -> torch.Tensor | None:
         """The mask or bias of a chunk, None where a plain causal mask is enough."""
@@ -148,10 +148,10 @@ class BatchedAttention:
         which = (options.window, device)
         if which not in self._biases:
             self._biases[which] = self._new_bias(groups, at, options)
-        found = scaled_dot_product_attention(
+        output = scaled_dot_product_attention(
             groups, keys, values, attn_mask=self._biases[which], scale=options.scaling
         )
-        return found.reshape(len(rows), query.shape[0], -1)
+        return output.reshape(len(rows), query.shape[0], -1)
 
     def _new_bias(
         self, groups: torch.Tensor, at: torch.Tensor, options: AttentionOptions
@@ -184,16 +184,16 @@ class RaggedBatch:
 
     def _split(self) -> Iterator[SingleAttention | BatchedAttention]:
         start = 0
-        for (single, _), found in groupby(self.chunks, key=_group):
-            some = list(found)
+        for (single, _), group in groupby(self.chunks, key=_group):
+            chunks = list(group)
             if not single:
-                bucket = some[0].cache.bucket
+                bucket = chunks[0].cache.bucket
                 assert bucket is not None
-                assert [chunk.cache for chunk in some] == bucket.members
-                yield BatchedAttention(bucket, slice(start, start + len(some)))
-                start += len(some)
+                assert [chunk.cache for chunk in chunks] == bucket.members
+                yield BatchedAttention(bucket, slice(start, start + len(chunks)))
+                start += len(chunks)
                 continue
-            for chunk in some:
+            for chunk in chunks:
                 yield SingleAttention(chunk.cache, slice(start, start + len(chunk.ids)))
                 start += len(chunk.ids)
 
@@ -205,18 +205,18 @@ class RaggedBatch:
         value: torch.Tensor,
         options: AttentionOptions,
     ) -> torch.Tensor:
-        """Write keys and values to the caches of the chunks, and attend to all that are there.
+        """Write keys and values to the caches of the chunks, and attend to all keys in them.
 
         `query` [heads, new, size], `key` and `value` [key-value heads, new, size], where new counts
         the tokens of all chunks → [new, heads, size].
         """
-        found = [
+        outputs = [
             piece.attend(
                 layer, query[:, piece.rows], key[:, piece.rows], value[:, piece.rows], options
             )
             for piece in self._pieces
         ]
-        return found[0] if len(found) == 1 else torch.cat(found)
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
 def _group(chunk: Chunk) -> tuple[bool, int]:

@@ -89,16 +89,18 @@ class BeamDecoder(Decoder):
     def _search(
         self, prompt: Sequence[int], settings: Any, stop: threading.Event
     ) -> Iterator[DecoderOutput]:
-        found: queue.SimpleQueue[list[int] | _End] = queue.SimpleQueue()
+        reports: queue.SimpleQueue[list[int] | _End] = queue.SimpleQueue()
         closed = threading.Event()
         is_complete = self._completion_of(settings)
         call = _GenerateCall(self._model, prompt, settings, self._finite, self._model_lock)
         criteria = StoppingCriteriaList([_Ended(call.start, is_complete, stop, closed)])
-        thread = threading.Thread(target=call.run, args=(found, criteria), name="beam", daemon=True)
+        thread = threading.Thread(
+            target=call.run, args=(reports, criteria), name="beam", daemon=True
+        )
         thread.start()
         shown: list[int] = []
         try:
-            while not isinstance(best := found.get(), _End):
+            while not isinstance(best := reports.get(), _End):
                 if best != shown:
                     yield _change(shown, best)
                     shown = best
@@ -176,26 +178,26 @@ class _GenerateCall:
         self.start = 1 if model.config.is_encoder_decoder else len(prompt)
         self.end_ids = [] if settings.ignore_eos else list(settings.stop_token_ids)
 
-    def run(self, found: Any, criteria: StoppingCriteriaList) -> None:
-        """Put the best hypothesis of each step into `found`, then an `_End`."""
+    def run(self, reports: Any, criteria: StoppingCriteriaList) -> None:
+        """Put the best hypothesis of each step into `reports`, then an `_End`."""
         try:
             with self._model_lock, _seeded(self._settings.seed, self._ids.device):
                 reset_dynamic_rope(self._model)
                 output = self._model.generate(
                     self._ids,
                     attention_mask=torch.ones_like(self._ids),
-                    logits_processor=self._processors(found),
+                    logits_processor=self._processors(reports),
                     stopping_criteria=criteria,
                     **self._options(),
                 )
-            found.put(_End(output[0, self.start :].tolist()))
+            reports.put(_End(output[0, self.start :].tolist()))
         # The reader raises it: an exception that ended this thread alone would leave it waiting.
         except BaseException as error:  # noqa: BLE001
-            found.put(_End([], error))
+            reports.put(_End([], error))
 
-    def _processors(self, found: Any) -> LogitsProcessorList:
+    def _processors(self, reports: Any) -> LogitsProcessorList:
         """Processors that `generate` lacks; it applies these before temperature and filters."""
-        chosen = LogitsProcessorList([_Observer(found.put, self.start, self._model_lock)])
+        chosen = LogitsProcessorList([_Observer(reports.put, self.start, self._model_lock)])
         presence, frequency = self._settings.presence_penalty, self._settings.frequency_penalty
         if presence or frequency:
             chosen.append(CountPenalty(presence, frequency, self.start))

@@ -19,11 +19,11 @@ CurrentBatch = Callable[[], RaggedBatch | None]
 
 def patch_bloom(model: Any, current_batch: CurrentBatch) -> bool:
     """Replace `forward` of each BLOOM attention of `model`. Returns whether there is any."""
-    found = [module for module in model.modules() if isinstance(module, BloomAttention)]
-    for module in found:
+    modules = [module for module in model.modules() if isinstance(module, BloomAttention)]
+    for module in modules:
         slopes = _alibi_slopes(model, module.num_heads)
         module.forward = _ragged_forward(module, module.forward, current_batch, slopes)
-    return bool(found)
+    return bool(modules)
 
 
 def _alibi_slopes(model: Any, heads: int) -> torch.Tensor:
@@ -50,7 +50,7 @@ def _ragged_forward(
             return original(hidden_states, residual, alibi, attention_mask, **kw)
         query, key, value = module._reshape(module.query_key_value(hidden_states))
         options = AttentionOptions(module.inv_norm_factor, alibi_slopes=slopes.to(query.device))
-        found = batch.attend(module.layer_idx, query[0], key[0], value[0], options)
-        return module.dense(found.flatten(1)[None]) + residual, None
+        output = batch.attend(module.layer_idx, query[0], key[0], value[0], options)
+        return module.dense(output.flatten(1)[None]) + residual, None
 
     return forward

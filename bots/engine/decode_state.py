@@ -1,7 +1,7 @@
 """The state of one answer while it is decoded: its tokens, its sampler, and when it ends.
 
 All rules of an answer's end are here, for batched and for sequential decoding. Where the logits
-come from is the caller's business.
+come from is left to the caller.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bots.engine.decoder import DecoderOutput
-from bots.engine.sampler import Sampler, Scored, score
+from bots.engine.sampler import COLDEST, Sampler, Scored, score
 
 
 class DecodeState:
@@ -84,14 +84,17 @@ class DecodeState:
         )
 
     def _score(self, logits: torch.Tensor, token: int) -> Scored | None:
-        wanted = self._settings.logprobs
-        return None if wanted is None else score(logits[-1].float(), token, wanted)
+        count = self._settings.logprobs
+        return None if count is None else score(logits[-1].float(), token, count)
 
 
 def _takes_most_probable(settings: Any) -> bool:
-    """Whether no setting changes which token is the most probable, and no draw is made."""
+    """Whether decoding is greedy and no setting changes which token is the most probable.
+
+    Such a request needs no `Sampler`: the argmax of its logits is its next token.
+    """
     return (
-        settings.temperature == 0
+        settings.temperature < COLDEST
         and settings.repetition_penalty == 1
         and not settings.presence_penalty
         and not settings.frequency_penalty

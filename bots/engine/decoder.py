@@ -1,8 +1,8 @@
 """The protocol of all decoders: from the token ids of a prompt to those of its answer.
 
 Three implement it: `scheduler.Scheduler` (continuous batching), `sequential.SequentialDecoder` and
-`beam.BeamDecoder`; `decoders.choose_decoders` selects them for a loaded model. Texts, messages and
-tokenizers are no part of it.
+`beam.BeamDecoder`; `decoder_selection.choose_decoders` selects them for a loaded model. Texts,
+messages and tokenizers are no part of it.
 """
 
 import threading

@@ -43,7 +43,7 @@ class Detokenizer:
     def add(self, token_ids: Sequence[int]) -> str:
         """The text that these ids complete; empty while a character is unfinished."""
         if self._hidden:
-            token_ids = [one for one in token_ids if one not in self._hidden]
+            token_ids = [token for token in token_ids if token not in self._hidden]
         if self._fast is not None:
             return "".join(map(self._step, token_ids))
         self._ids += token_ids

@@ -20,8 +20,10 @@ def input_device(model: Any) -> torch.device:
     """
     embedding = model.get_input_embeddings()
     where = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
-    found: torch.device = embedding.weight.device
-    return found if where is None else torch.device(where)
+    if where is not None:
+        return torch.device(where)
+    device: torch.device = embedding.weight.device
+    return device
 
 
 def has_weights_on_disk(model: Any) -> bool:
@@ -48,9 +50,9 @@ def free_on(device: torch.device) -> int:
 
 def weight_bytes(model: Any) -> int:
     """Bytes of a model's weights in memory: shared tensors once, those on disk not at all."""
-    halved = (one.nbytes for one in model.modules() if isinstance(one, HalfLinear))
-    held = (int(one.nbytes) for one in _tensors(model) if one.device.type != "meta")
-    return sum(halved) + sum(held)
+    packed = (layer.nbytes for layer in model.modules() if isinstance(layer, HalfLinear))
+    tensors = (int(tensor.nbytes) for tensor in _tensors(model) if tensor.device.type != "meta")
+    return sum(packed) + sum(tensors)
 
 
 def peak_memory(device: torch.device) -> int | None:
@@ -73,25 +75,25 @@ def page_out_files(model: Any) -> None:
     """
     if sys.platform != "linux":
         return
-    used = [one.data_ptr() for one in _tensors(model) if _is_on_cpu(one)]
+    used = [tensor.data_ptr() for tensor in _tensors(model) if _is_on_cpu(tensor)]
     libc = ctypes.CDLL(None)
     for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
         span, *_, path = line.split(maxsplit=5)
-        begin, end = (int(one, 16) for one in span.split("-"))
-        if path.startswith("/") and any(begin <= one < end for one in used):
+        begin, end = (int(address, 16) for address in span.split("-"))
+        if path.startswith("/") and any(begin <= address < end for address in used):
             size = ctypes.c_size_t(end - begin)
             libc.madvise(ctypes.c_void_p(begin), size, _MADV_PAGEOUT)
 
 
 def _tensors(model: Any) -> Iterator[torch.Tensor]:
     """All tensors of a model once; tensor subclasses, such as torchao's, as their plain parts."""
-    found = [*model.parameters(), *model.buffers()]
-    while found:
-        one = found.pop()
-        if hasattr(one, "__tensor_flatten__"):
-            found += [getattr(one, name) for name in one.__tensor_flatten__()[0]]
+    pending = [*model.parameters(), *model.buffers()]
+    while pending:
+        tensor = pending.pop()
+        if hasattr(tensor, "__tensor_flatten__"):
+            pending += [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
         else:
-            yield one
+            yield tensor
 
 
 def _is_on_cpu(tensor: torch.Tensor) -> bool:

@@ -26,16 +26,17 @@ class FairLock:
             if not self._held:
                 self._held = True
                 return
-            mine = threading.Lock()
-            mine.acquire()
-            self._queue.append(mine)
-        mine.acquire()
+            turn = threading.Lock()
+            turn.acquire()
+            self._queue.append(turn)
+        turn.acquire()
 
     def __exit__(self, *_: Any) -> None:
         """Release the lock to the thread that has waited longest."""
         with self._guard:
             if self._queue:
-                # `_held` stays true: ownership passes on, so no newcomer can come in between.
+                # `_held` stays true: ownership passes to the waiter, so that no other thread can
+                # acquire the lock in between.
                 self._queue.popleft().release()
             else:
                 self._held = False

@@ -1,8 +1,9 @@
 """The buckets of the KV cache, and which one a sequence of some length belongs to.
 
-A bucket of capacity n holds decoding sequences of more than n / 2 and at most n tokens. Doubling
-bounds the padding: a bucket is at most twice as large as what it holds, and a short sequence does
-not pay for the longest one. Few sizes keep the buckets full: each is one attention call per layer.
+The smallest bucket holds decoding sequences of 1 to 64 tokens, each larger one of capacity n those
+of more than n / 2 and at most n tokens. Doubling bounds the padding: above 64 tokens a row is less
+than twice as long as its sequence, and a short sequence is not padded to the longest one. There are
+few sizes, because each bucket is one attention call per layer.
 """
 
 from bots.engine.kv_cache import KVBucket, KVCache
@@ -10,8 +11,8 @@ from bots.engine.kv_cache import KVBucket, KVCache
 SMALLEST, LARGEST = 64, 1024
 """Capacities of the smallest and the largest bucket, in tokens.
 
-Below 64 tokens padding costs less than another call does. Above 1,024 a sequence keeps a cache of
-its own: its attention takes much longer than the overhead of a call, so batching gains nothing, and
+Below 64 tokens padding costs less than another call. Above 1,024 a sequence keeps its own cache:
+its attention takes much longer than the overhead of a call, so batching gains nothing, and
 doubling would waste memory.
 """
 
@@ -30,7 +31,7 @@ class KVBuckets:
         self._by_capacity: dict[int, KVBucket] = {}
 
     def place(self, cache: KVCache) -> None:
-        """Move a sequence to where its next token fits: a bucket, or a cache of its own if long."""
+        """Move a sequence to where its next token fits: a bucket, or its own cache if long."""
         capacity = capacity_for(cache.length + 1)
         if cache.bucket is not None:
             if cache.bucket.capacity == capacity:

@@ -1,6 +1,6 @@
 """KV caches: of one sequence alone, and of many sequences as the rows of one bucket.
 
-A sequence begins with a cache of its own, which its prompt fills chunk by chunk. Once it decodes
+A sequence begins with its own cache, which its prompt fills chunk by chunk. Once it decodes
 one token per step it moves into a bucket with others of similar length, so that one attention call
 serves all of them; `kv_buckets` chooses which. Depends on tensors alone: no models, no requests.
 """
@@ -11,14 +11,18 @@ from contextlib import suppress
 import torch
 
 GROWTH_STEP = 64
-"""Tokens to which the capacity of a growing cache is rounded up."""
+"""Tokens to which the capacity of a growing cache is rounded up.
+
+A larger step copies short caches less often and leaves more of their memory unused. 64 is the
+capacity of the smallest bucket; it was chosen, not tuned.
+"""
 
 
 def max_rows(members: int) -> int:
     """The most rows that a bucket of `members` sequences keeps: a quarter more than it needs.
 
     The spare rows make joining cheap: the bucket is copied once per quarter of growth and not for
-    each newcomer. The scheduler's memory estimate contains the same quarter.
+    each new member. The scheduler's memory estimate contains the same quarter.
     """
     return members + members // 4
 
@@ -59,34 +63,34 @@ class KVCache:
     def _write(
         self, tensors: list[torch.Tensor | None], layer: int, new: torch.Tensor, end: int
     ) -> torch.Tensor:
-        held = tensors[layer]
-        if held is None or held.shape[1] < end:
+        tensor = tensors[layer]
+        if tensor is None or tensor.shape[1] < end:
             # A quarter more than needed: a token is then copied four times on average while its
             # sequence grows, whatever its length, and at most a fifth of the memory lies idle.
             needed = -(-(end + end // 4) // GROWTH_STEP) * GROWTH_STEP
             self.capacity = max(self.capacity, needed)
             grown = new.new_empty(new.shape[0], self.capacity, new.shape[2])
-            if held is not None:
-                grown[:, : self.length] = held[:, : self.length]
-            held = tensors[layer] = grown
-        held[:, self.length : end] = new
-        return held[:, :end]
+            if tensor is not None:
+                grown[:, : self.length] = tensor[:, : self.length]
+            tensor = tensors[layer] = grown
+        tensor[:, self.length : end] = new
+        return tensor[:, :end]
 
     def commit(self, count: int) -> None:
         """Count the newest `count` tokens, which all layers have written."""
         self.length += count
 
     def copy(self, length: int, capacity: int) -> "KVCache":
-        """A cache of its own with the first `length` tokens and room for `capacity`."""
-        made = KVCache(self._layers, capacity)
-        for mine, theirs in zip(self.tensors(), made.tensors(), strict=True):
-            for layer, held in enumerate(mine):
-                assert held is not None
+        """A separate cache with the first `length` tokens and room for `capacity`."""
+        cache = KVCache(self._layers, capacity)
+        for tensors, copies in zip(self.tensors(), cache.tensors(), strict=True):
+            for layer, tensor in enumerate(tensors):
+                assert tensor is not None
                 size = max(capacity, length)
-                theirs[layer] = copied = held.new_empty(held.shape[0], size, held.shape[2])
-                copied[:, :length] = held[:, :length]
-        made.length = length
-        return made
+                copies[layer] = copy = tensor.new_empty(tensor.shape[0], size, tensor.shape[2])
+                copy[:, :length] = tensor[:, :length]
+        cache.length = length
+        return cache
 
     def tensors(self) -> tuple[list[torch.Tensor | None], list[torch.Tensor | None]]:
         """The cache's own keys and its own values, by layer."""
@@ -102,7 +106,7 @@ class KVCache:
     @property
     def complete(self) -> bool:
         """Whether every layer has written keys."""
-        return all(held is not None for held in self._keys)
+        return all(keys is not None for keys in self._keys)
 
     @property
     def nbytes(self) -> int:
@@ -133,34 +137,35 @@ class KVBucket:
         layers have more rows than others then, which the next `add` makes up for.
         """
         row = len(self.members)
-        for mine, theirs in zip(self._tensors(), cache.tensors(), strict=True):
-            mine.extend([None] * (len(theirs) - len(mine)))
-            for layer, held in enumerate(theirs):
-                assert held is not None
-                whole = mine[layer]
-                if whole is None or len(whole) == row:
-                    # Layer by layer, so that only one layer at a time is held twice.
-                    whole = mine[layer] = self._resized(max(row + 1, max_rows(row)), whole, held)
-                whole[row, :, : cache.length] = held[:, : cache.length]
+        for batches, tensors in zip(self._tensors(), cache.tensors(), strict=True):
+            batches.extend([None] * (len(tensors) - len(batches)))
+            for layer, tensor in enumerate(tensors):
+                assert tensor is not None
+                batch = batches[layer]
+                if batch is None or len(batch) == row:
+                    # Layer by layer, so that only one layer at a time is in memory twice.
+                    rows = max(row + 1, max_rows(row))
+                    batch = batches[layer] = self._resized(rows, batch, tensor)
+                batch[row, :, : cache.length] = tensor[:, : cache.length]
         nothing = [None] * len(self._keys)
         cache.set_tensors(nothing, nothing)
         cache.bucket, cache.row = self, row
         self.members.append(cache)
 
-    def _resized(self, rows: int, whole: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
-        """A copy of `whole` with `rows` rows; `like` [heads, ·, size] is one row."""
-        made = like.new_zeros(rows, like.shape[0], self.capacity, like.shape[-1])
-        if whole is not None:
-            kept = min(rows, len(whole))
-            made[:kept] = whole[:kept]
-        return made
+    def _resized(self, rows: int, batch: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+        """A copy of `batch` with `rows` rows; `like` [heads, ·, size] is one row."""
+        resized = like.new_zeros(rows, like.shape[0], self.capacity, like.shape[-1])
+        if batch is not None:
+            kept = min(rows, len(batch))
+            resized[:kept] = batch[:kept]
+        return resized
 
     def detach(self, cache: KVCache) -> None:
         """Copy a member's keys and values into tensors of its own, and remove it."""
         row, length = cache.row, cache.length
         keys, values = (
-            [None if whole is None else whole[row, :, :length].clone() for whole in mine]
-            for mine in self._tensors()
+            [None if batch is None else batch[row, :, :length].clone() for batch in batches]
+            for batches in self._tensors()
         )
         self.remove(cache)
         cache.set_tensors(keys, values)
@@ -169,9 +174,9 @@ class KVBucket:
         """Free a member's row; the last member moves into it, so that no gap remains."""
         last = self.members.pop()
         if last is not cache:
-            for whole in self._keys + self._values:
-                assert whole is not None
-                whole[cache.row, :, : last.length] = whole[last.row, :, : last.length]
+            for batch in self._keys + self._values:
+                assert batch is not None
+                batch[cache.row, :, : last.length] = batch[last.row, :, : last.length]
             self.members[cache.row] = last
             last.row = cache.row
         cache.bucket = None
@@ -183,12 +188,12 @@ class KVBucket:
             self._shrink()
 
     def _shrink(self) -> None:
-        """Give back spare rows beyond `max_rows`."""
+        """Free spare rows beyond `max_rows`."""
         count = len(self.members)
-        for mine in self._tensors():
-            for layer, whole in enumerate(mine):
-                if whole is not None and len(whole) > max_rows(count):
-                    mine[layer] = self._resized(count, whole, whole[0])
+        for batches in self._tensors():
+            for layer, batch in enumerate(batches):
+                if batch is not None and len(batch) > max_rows(count):
+                    batches[layer] = self._resized(count, batch, batch[0])
 
     def _tensors(self) -> tuple[list[torch.Tensor | None], list[torch.Tensor | None]]:
         return self._keys, self._values
@@ -207,13 +212,13 @@ class KVBucket:
         `rows` is arange(number of members). Returns the first `longest` positions of all members,
         two views [rows, heads, longest, size].
         """
-        mine, theirs = self._keys[layer], self._values[layer]
-        assert mine is not None
-        assert theirs is not None
-        mine[rows, :, at] = keys
-        theirs[rows, :, at] = values
+        all_keys, all_values = self._keys[layer], self._values[layer]
+        assert all_keys is not None
+        assert all_values is not None
+        all_keys[rows, :, at] = keys
+        all_values[rows, :, at] = values
         count = len(rows)
-        return mine[:count, :, :longest], theirs[:count, :, :longest]
+        return all_keys[:count, :, :longest], all_values[:count, :, :longest]
 
     @property
     def nbytes(self) -> int:
@@ -222,5 +227,5 @@ class KVBucket:
 
 
 def _nbytes(*tensors: Sequence[torch.Tensor | None]) -> int:
-    held = (one for some in tensors for one in some if one is not None)
-    return sum(one.numel() * one.element_size() for one in held)
+    allocated = (tensor for layers in tensors for tensor in layers if tensor is not None)
+    return sum(tensor.numel() * tensor.element_size() for tensor in allocated)

@@ -98,5 +98,5 @@ class KVMemory:
     def held_by(self, running: Iterable[RunningSequence]) -> int:
         """Bytes of prefixes, of buckets and of the own caches of `running`. From any thread."""
         caches = [sequence.cache for sequence in running]
-        own = sum(cache.nbytes for cache in caches if cache is not None)
-        return self.prefixes.nbytes + self._buckets.nbytes + own
+        unbatched = sum(cache.nbytes for cache in caches if cache is not None)
+        return self.prefixes.nbytes + self._buckets.nbytes + unbatched

@@ -34,14 +34,14 @@ class PrefixCache:
         give the logits. Returns None where less than `MIN_PREFIX` tokens are cached. The search is
         linear in the entries: a budget holds a few dozen, and one comparison takes microseconds.
         """
-        longest, found = 0, -1
+        longest, longest_key = 0, -1
         for key, (known, _) in self._entries.items():
             if (common := _common_prefix(known, ids[:-1])) > longest:
-                longest, found = common, key
+                longest, longest_key = common, key
         if longest < MIN_PREFIX:
             return None
-        self._entries.move_to_end(found)
-        return self._entries[found][1].copy(longest, capacity)
+        self._entries.move_to_end(longest_key)
+        return self._entries[longest_key][1].copy(longest, capacity)
 
     def insert(self, ids: torch.Tensor, cache: KVCache) -> None:
         """Keep the cache of a finished sequence; `ids` [cache.length] are the tokens it holds."""
@@ -69,8 +69,8 @@ class PrefixCache:
         self.nbytes -= cache.nbytes
 
 
-def _common_prefix(one: torch.Tensor, other: torch.Tensor) -> int:
+def _common_prefix(first: torch.Tensor, second: torch.Tensor) -> int:
     """Number of equal tokens at the start of both."""
-    size = min(len(one), len(other))
-    differs = (one[:size] != other[:size]).nonzero()
+    size = min(len(first), len(second))
+    differs = (first[:size] != second[:size]).nonzero()
     return int(differs[0]) if len(differs) else size

@@ -90,8 +90,8 @@ class RaggedBatchRunner:
             ).logits[0]
         finally:
             self._batch = None
-        found = logits.split([chunk.keep for chunk in batch.chunks])
-        rows = {id(chunk): some for chunk, some in zip(batch.chunks, found, strict=True)}
+        split = logits.split([chunk.keep for chunk in batch.chunks])
+        rows = {id(chunk): part for chunk, part in zip(batch.chunks, split, strict=True)}
         for chunk in chunks:
             chunk.cache.commit(len(chunk.ids))
         return [rows[id(chunk)] for chunk in chunks]

@@ -22,10 +22,10 @@ def single_prefill_reason(model: Any) -> str | None:
         return "It attends to its prompt in both directions, so the prompt cannot be cut."
     parameters = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     # Models with several kinds of attention name parameters for each of them.
-    nested = [one for one in parameters.values() if isinstance(one, dict)]
-    kinds = {one.get("rope_type") for one in (parameters, *nested)}
-    if found := kinds.intersection(LENGTH_DEPENDENT):
-        kind = ", ".join(sorted(map(str, found)))
+    nested = [value for value in parameters.values() if isinstance(value, dict)]
+    kinds = {values.get("rope_type") for values in (parameters, *nested)}
+    if dependent := kinds.intersection(LENGTH_DEPENDENT):
+        kind = ", ".join(sorted(map(str, dependent)))
         return f"Its rotary frequencies ({kind}) depend on the length of the whole prompt."
     return None
 

@@ -1,8 +1,17 @@
 """Choosing the next token of one request from logits, and log-probabilities of tokens.
 
-The penalties and filters are transformers' own; presence and frequency penalties follow OpenAI's
-formula (https://platform.openai.com/docs/guides/text-generation#frequency-and-presence-penalties):
-logits − frequency · count − presence · [count > 0], counted over the answer.
+Repetition penalty, n-gram blocking, minimum length, temperature, top-k, min-p and typical-p are
+transformers' own processors, so these settings mean what they mean in `generate`. Ours are:
+
+- `CountPenalty`, because transformers has no presence and frequency penalty. It follows OpenAI's
+  formula (https://platform.openai.com/docs/guides/text-generation#frequency-and-presence-penalties):
+  logits − frequency · count − presence · [count > 0], counted over the answer.
+- `Nucleus` (top-p), because transformers' filter sorts the whole vocabulary for each token.
+- `Finite`, because transformers' processor of that kind replaces infinite logits by float32's
+  largest number, which a temperature below 1 overflows.
+
+A greedy request without penalties does not use a sampler (`decode_state.DecodeState.greedy`): the
+scheduler computes one argmax for all such requests of a step (`scheduler._most_probable`).
 """
 
 import torch
@@ -21,7 +30,7 @@ from transformers import (
 from bots.sampling import SamplingSettings
 
 COLDEST = 1e-4
-"""Below this temperature the most probable token is taken: dividing logits by less overflows."""
+"""Decoding is greedy below this temperature, because logits divided by less may overflow."""
 
 LEAST = -9999.0
 """The log-probability of an impossible token in OpenAI's API."""
@@ -84,7 +93,8 @@ class Nucleus(LogitsProcessor):  # type: ignore[misc]
 class Sampler:
     """Chooses the tokens of one request.
 
-    It has a random generator of its own: a seed gives the same answer whatever else runs.
+    Each has its own random generator, so a seed gives the same answer whatever else runs. That is
+    also why sampled requests are not batched here: each has its own draws, penalties and filters.
     `prompt_tokens` ids come before the answer. `finite` replaces NaN and infinite logits, which
     half precision may produce.
     """
@@ -126,10 +136,10 @@ class Sampler:
         reached = probabilities.cumsum(0, dtype=torch.float64)
         total = reached[-1:]
         draw = torch.rand(1, generator=self._random, dtype=torch.float64, device=total.device)
-        found = torch.searchsorted(reached, draw * total, right=True)
+        drawn = torch.searchsorted(reached, draw * total, right=True)
         # Rounding may put the draw at the total: the last token with a probability is the bound.
         last = torch.searchsorted(reached, total)
-        token, finite = torch.cat([torch.minimum(found, last), total.isfinite()]).tolist()
+        token, finite = torch.cat([torch.minimum(drawn, last), total.isfinite()]).tolist()
         if not finite:
             raise ValueError("The model gave logits that are no finite numbers.")
         return int(token)

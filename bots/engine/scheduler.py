@@ -30,9 +30,10 @@ class SchedulerPolicy:
     """Prefill tokens per step.
 
     `prefill_chunk`: where no sequence decodes. On a CPU with one thread 256 tokens per pass were as
-    fast as 512 and 1,024, and larger chunks would only make stops and newcomers wait longer.
-    `prefill_chunk_beside_decode`: where some do. Each of them waits for the whole pass, so the
-    chunk is smaller: a prompt takes longer, and the tokens of the others keep coming.
+    fast as 512 and 1,024, and larger chunks would only make stops and new requests wait longer.
+    `prefill_chunk_beside_decode`: where some do. Each of them waits for the whole pass, so a
+    smaller chunk shortens the gaps between their tokens and lengthens the time to the first token
+    of the prompt. A quarter of the full chunk is a compromise; it was chosen, not tuned.
     """
 
     prefill_chunk: int = 256
@@ -53,10 +54,10 @@ class Scheduler(Decoder):
     - `_running` is in the order of admission. Its sequences have a cache; waiting ones have none.
     - A step holds `model_lock`; a beam search that holds it uses the model alone.
 
-    The reader of an answer goes on in the scheduler's thread: `outbox.put` resumes its generator
-    there, between two steps. Waking a thread of its own per token and request takes longer than
-    what is done with the token, and on a CPU it takes the time from the forward passes. Readers
-    must not block for that reason.
+    The generator that reads the answer runs in the scheduler's thread: `outbox.put` resumes it
+    there, between two steps. Waking a thread per token and request takes longer than what is done
+    with the token, and on a CPU it takes the time from the forward passes. For that reason the
+    generator must not block.
     """
 
     def __init__(
@@ -133,8 +134,8 @@ class Scheduler(Decoder):
         while self._receive():
             try:
                 self._round()
-            # Whatever it is: without this thread all readers would wait for ever. What requests
-            # cause themselves was caught further inside, so now nothing can be trusted.
+            # Any exception: without this thread all readers would wait for ever. Errors of single
+            # requests are caught further inside, so after this one no state can be trusted.
             except Exception as error:  # noqa: BLE001
                 self._fail_all(error)
         self._fail_all(None)
@@ -159,15 +160,16 @@ class Scheduler(Decoder):
 
     def _round(self) -> None:
         """Drop cancelled requests, admit waiting ones, and run one step."""
-        for sequence in [one for one in (*self._running, *self._waiting) if one.cancelled]:
-            self._end(sequence, None)
+        for sequence in (*self._running, *self._waiting):
+            if sequence.cancelled:
+                self._end(sequence, None)
         self._admit()
         if self._running:
             with self.model_lock:
                 self._step()
 
     def _admit(self) -> None:
-        """Admit waiting requests, first come, first served, while memory remains for their end.
+        """Admit waiting requests in their order, while their KV caches fit at full length.
 
         Memory is reserved for the longest answer, so a running request is never evicted. A request
         that does not fit holds up all later ones: smaller ones that overtake it could starve it.
@@ -185,13 +187,13 @@ class Scheduler(Decoder):
 
     def _step(self) -> None:
         """One forward pass: a token of each decoding sequence, and chunks of prompts."""
-        sequences = [one for one in self._running if one.decoding]
-        chunks = [one.next_chunk(1) for one in sequences]
+        sequences = [sequence for sequence in self._running if sequence.decoding]
+        chunks = [sequence.next_chunk(1) for sequence in sequences]
         decoding = len(sequences)
         policy = self._policy
         budget = policy.prefill_chunk_beside_decode if decoding else policy.prefill_chunk
-        prompts = [one for one in self._running if not one.decoding]
-        for index, size in share_prefill([one.prefill_left for one in prompts], budget):
+        prompts = [sequence for sequence in self._running if not sequence.decoding]
+        for index, size in share_prefill([prompt.prefill_left for prompt in prompts], budget):
             sequences.append(prompts[index])
             chunks.append(prompts[index].next_chunk(size))
         try:
@@ -221,7 +223,7 @@ class Scheduler(Decoder):
         other error ends all sequences of the step, because any of them may be its cause.
         """
         full = is_out_of_memory(error)
-        # The frames of the pass hold its activations, which the next step needs the room of.
+        # The frames of the pass hold its activations, whose memory the next step needs.
         clear_frames(error.__traceback__)
         if full and self.memory.prefixes.nbytes:
             self.memory.prefixes.shrink(0)
@@ -250,9 +252,12 @@ def _most_probable(
 ) -> list[int | None]:
     """The most probable next token of each greedy sequence, None for the others.
 
-    One call for all of them: on a GPU each would wait for the device, on a CPU each costs as much
-    as a small layer.
+    One argmax for all of them: on a GPU each call would wait for the device, on a CPU each costs as
+    much as a small layer. Sampled sequences cannot share a call: each has its own random generator,
+    penalties and filters (`sampler.Sampler`).
     """
-    greedy = [rows[-1] for one, rows in zip(sequences, logits, strict=True) if one.state.greedy]
-    found = iter(torch.stack(greedy).argmax(-1).tolist() if greedy else ())
-    return [next(found) if one.state.greedy else None for one in sequences]
+    greedy = [
+        rows[-1] for sequence, rows in zip(sequences, logits, strict=True) if sequence.state.greedy
+    ]
+    tokens = iter(torch.stack(greedy).argmax(-1).tolist() if greedy else ())
+    return [next(tokens) if sequence.state.greedy else None for sequence in sequences]

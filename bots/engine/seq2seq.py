@@ -59,10 +59,10 @@ class Seq2SeqRun:
 
 def _start_token(model: Any) -> int:
     """The decoder's first token, looked up in the order of transformers' `generate`."""
-    found = model.generation_config.decoder_start_token_id
-    if found is None:
-        found = getattr(model.config, "decoder_start_token_id", None)
-    if found is None:
-        found = model.generation_config.bos_token_id
-    assert found is not None, "the checkpoint names no token that its decoder starts with"
-    return int(found)
+    token = model.generation_config.decoder_start_token_id
+    if token is None:
+        token = getattr(model.config, "decoder_start_token_id", None)
+    if token is None:
+        token = model.generation_config.bos_token_id
+    assert token is not None, "the checkpoint names no token that its decoder starts with"
+    return int(token)

@@ -34,4 +34,4 @@ class StopTexts:
             skip_special_tokens=self._skip_special_tokens,
             clean_up_tokenization_spaces=False,
         )
-        return any(one in text for one in self._texts)
+        return any(stop in text for stop in self._texts)

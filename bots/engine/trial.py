@@ -67,25 +67,28 @@ def _failed_trial(runner: RaggedBatchRunner) -> str | None:
     """
     size = runner.model.get_input_embeddings().num_embeddings
     # Any tokens do, as long as they differ: a repeated one would hide a wrong position.
-    one, two = ((torch.arange(n, device=runner.device) * 7 + n) % size for n in (9, 5))
-    wanted = [_plain_logits(runner.model, ids) for ids in (one, two)]
+    ids_a, ids_b = ((torch.arange(n, device=runner.device) * 7 + n) % size for n in (9, 5))
+    plain = [_plain_logits(runner.model, ids) for ids in (ids_a, ids_b)]
     runner.install()
     a, b = runner.new_cache(), runner.new_cache()
-    runner.forward([Chunk(a, one[:4])])
-    first = runner.forward([Chunk(a, one[4:8]), Chunk(b, two[:4])])
+    runner.forward([Chunk(a, ids_a[:4])])
+    first = runner.forward([Chunk(a, ids_a[4:8]), Chunk(b, ids_b[:4])])
     runner.token_bytes = a.nbytes // a.capacity
     if not (a.complete and b.complete):
-        return "Not all of its layers keep keys and values alone."
+        return "Some layers keep state other than keys and values."
     buckets = KVBuckets()
     buckets.place(a)
     buckets.place(b)
-    last = runner.forward([Chunk(b, two[4:]), Chunk(a, one[8:])])
+    last = runner.forward([Chunk(b, ids_b[4:]), Chunk(a, ids_a[8:])])
     if not all(map(_window_matches, runner.model.modules())):
-        return "Its attention window is in its mask alone."
-    found = [torch.stack([first[0][0], last[1][0]]), torch.stack([first[1][0], last[0][0]])]
-    tolerance = _tolerance(runner.model, wanted[0].dtype)
-    for mine, theirs in zip(found, wanted, strict=True):
-        if not _is_close(mine, theirs, tolerance):
+        return (
+            "It applies its sliding window only through the attention mask, which a ragged batch"
+            " does not use."
+        )
+    ragged = [torch.stack([first[0][0], last[1][0]]), torch.stack([first[1][0], last[0][0]])]
+    tolerance = _tolerance(runner.model, plain[0].dtype)
+    for logits, reference in zip(ragged, plain, strict=True):
+        if not _is_close(logits, reference, tolerance):
             return "A trial of a ragged batch gave other logits than a plain pass."
     return None
 
@@ -94,8 +97,8 @@ def _plain_logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
     """Logits [2, vocabulary] of the last two tokens; the last one is a pass of its own."""
     cached = {cache_argument(model): DynamicCache(config=model.config)}
     rows = [
-        model(input_ids=some[None], use_cache=True, **cached).logits[0, -1]
-        for some in (ids[:-1], ids[-1:])
+        model(input_ids=part[None], use_cache=True, **cached).logits[0, -1]
+        for part in (ids[:-1], ids[-1:])
     ]
     return torch.stack(rows)
 
@@ -127,6 +130,6 @@ def _tolerance(model: Any, dtype: torch.dtype) -> float:
     return 1e-4 if exact and dtype == torch.float32 else 5e-2
 
 
-def _is_close(mine: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> bool:
-    scale = float(theirs.float().abs().max()) or 1.0
-    return float((mine - theirs).float().abs().max()) <= scale * tolerance
+def _is_close(logits: torch.Tensor, reference: torch.Tensor, tolerance: float) -> bool:
+    scale = float(reference.float().abs().max()) or 1.0
+    return float((logits - reference).float().abs().max()) <= scale * tolerance

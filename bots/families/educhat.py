@@ -62,7 +62,7 @@ class EduChatBot(TransformersChatBot[EduChatSettings]):
         return f"<|system|>{system}</s>{history}<|prompter|>{turns.question}</s><|assistant|>"
 
     def process_response(self, text: str) -> str:
-        """The answer without tags outside of reasoning, which are special tokens and not text."""
+        """Remove the reasoning tags that the answer still contains outside of its reasoning."""
         for tag in self.reasoning_tags:
             text = text.replace(tag, "")
         return text

@@ -59,24 +59,24 @@ class Layout:
         out, columns = self.outputs, self.inputs
         if self.bits == 16:
             return {"weight": ((out, columns), self.dtype)}
-        found: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+        stored: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
             "weight": ((out, columns // 2), torch.uint8)
             if self.bits == 4
             else ((out, columns), torch.int8)
         }
         if self.kernel == Kernel.INT4PACK:
-            found["scale"] = ((columns // self.kernel_group, out, 2), torch.bfloat16)
+            stored["scale"] = ((columns // self.kernel_group, out, 2), torch.bfloat16)
         elif self.kernel == Kernel.INT8PACK:
-            found["scale"] = ((out,), torch.bfloat16)
+            stored["scale"] = ((out,), torch.bfloat16)
         else:
-            found["scale"] = ((out, self.groups), self.dtype)
+            stored["scale"] = ((out, self.groups), self.dtype)
             if not self.signed or self.bits == 4:
-                found["zero"] = ((out, self.groups), torch.int16)
+                stored["zero"] = ((out, self.groups), torch.int16)
         if self.ordered:
-            found["order"] = ((columns,), torch.int32)
+            stored["order"] = ((columns,), torch.int32)
         if self.uneven:
-            found["group"] = ((columns,), torch.int32)
-        return found
+            stored["group"] = ((columns,), torch.int32)
+        return stored
 
 
 def kernel_for(layout: Layout, device: str, dtype: torch.dtype) -> Kernel:

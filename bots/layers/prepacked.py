@@ -71,7 +71,7 @@ class FusedProduct:
         assert product is not None
         # Dropped at once: activations must not live until the next pass.
         self._products[index] = None
-        if all(one is None for one in self._products):
+        if all(part is None for part in self._products):
             self._rows = None
         return product
 
@@ -116,11 +116,12 @@ def prepack(model: Any, *, fuse: bool = True, half: Half = Half.NO) -> int:
         return 0
     count = 0
     for parent in list(model.modules()):
-        plain = {name: one for name, one in parent.named_children() if _is_plain(one, half)}
+        plain = {name: child for name, child in parent.named_children() if _is_plain(child, half)}
         for names in SIBLINGS if fuse else ():
-            some = [plain[name] for name in names if name in plain]
-            if len(some) == len(names) and len({one.bias is None for one in some}) == 1:
-                product = FusedProduct(_prepacked(some, half), [one.out_features for one in some])
+            layers = [plain[name] for name in names if name in plain]
+            if len(layers) == len(names) and len({layer.bias is None for layer in layers}) == 1:
+                sizes = [layer.out_features for layer in layers]
+                product = FusedProduct(_prepacked(layers, half), sizes)
                 for index, name in enumerate(names):
                     setattr(parent, name, FusedLinear(product, index))
                     del plain[name]
@@ -135,8 +136,8 @@ def prepack(model: Any, *, fuse: bool = True, half: Half = Half.NO) -> int:
 
 def _prepacked(layers: Sequence[nn.Linear], half: Half) -> nn.Module:
     """One layer with the outputs of all `layers`."""
-    weights = [one.weight.detach() for one in layers]
-    biases = [one.bias for one in layers]
+    weights = [layer.weight.detach() for layer in layers]
+    biases = [layer.bias for layer in layers]
     weight = weights[0] if len(weights) == 1 else torch.cat(weights)
     bias = biases[0]
     if bias is not None:
@@ -160,9 +161,9 @@ def _widen(model: Any, half: Half) -> None:
                 setattr(parent, name, kept)
     for module in model.modules():
         if not isinstance(module, HalfEmbedding):
-            own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-            for one in filter(torch.is_floating_point, own):
-                one.data = one.data.float()
+            tensors = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+            for tensor in filter(torch.is_floating_point, tensors):
+                tensor.data = tensor.data.float()
 
 
 def _is_plain(module: Any, half: Half) -> bool:

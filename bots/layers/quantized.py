@@ -80,21 +80,22 @@ class QuantizedLinear(nn.Linear):
         codes = self.weight[rows]
         if self.layout.bits == 4:
             half = self.in_features // 2
-            found = torch.empty(len(codes), 2 * half, device=codes.device)
-            found[:, :half] = codes & 15
-            found[:, half:] = codes >> 4
+            weight = torch.empty(len(codes), 2 * half, device=codes.device)
+            weight[:, :half] = codes & 15
+            weight[:, half:] = codes >> 4
         else:
-            found = codes.float()
+            weight = codes.float()
         if self.scale is None:
-            return found
+            return weight
         if self.layout.kernel == Kernel.INT8PACK:
-            return found.mul_(self.scale[rows, None])
+            return weight.mul_(self.scale[rows, None])
         for part, apply in ((self.zero, torch.Tensor.sub_), (self.scale, torch.Tensor.mul_)):
             if part is not None:
-                one = part[rows].float()
-                one = one if self.group is None else one.index_select(1, self.group)
-                apply(found.view(len(codes), one.shape[1], -1), one[:, :, None])
-        return found
+                factors = part[rows].float()
+                if self.group is not None:
+                    factors = factors.index_select(1, self.group)
+                apply(weight.view(len(codes), factors.shape[1], -1), factors[:, :, None])
+        return weight
 
     def extra_repr(self) -> str:
         """The text in parentheses when the model is printed."""
@@ -128,8 +129,8 @@ def _aligned(tensor: torch.Tensor) -> torch.Tensor:
 
 def kernels(model: Any) -> list[str]:
     """The names of the kernels of a model's quantized layers, sorted."""
-    layers = (one for one in model.modules() if isinstance(one, QuantizedLinear))
-    return sorted({str(one.layout.kernel) for one in layers if one.layout.bits != 16})
+    layouts = [module.layout for module in model.modules() if isinstance(module, QuantizedLinear)]
+    return sorted({str(layout.kernel) for layout in layouts if layout.bits != 16})
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:

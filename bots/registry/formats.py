@@ -55,47 +55,47 @@ class TokenizerFiles:
 
 @dataclass(frozen=True)
 class Format:
-    """One original checkpoint format; what is None is read by transformers, or not recognised.
-
-    Functions are named as `"module:function"`.
-    """
+    """One original checkpoint format. Functions are named as `"module:function"`."""
 
     matches: Callable[[Config], bool]
     """Whether a config.json is of this format."""
 
     weights: str | None = None
-    """(config.json, family or None) → `NativeModel`."""
+    """The function (config.json, family or None) → `NativeModel`. None: transformers reads the
+    weights."""
 
     tokenizer: Callable[[TokenizerFiles], str | None] | None = None
-    """The function folder → tokenizer for these files, None where `AutoTokenizer` reads them.
+    """These files → the function folder → tokenizer, None where `AutoTokenizer` reads them. None:
+    `AutoTokenizer` reads the files of this format.
 
-    It is asked whatever `matches` returns: converted files have another config.json."""
+    Called whatever `matches` returns, because converted files have another config.json."""
 
     family: Callable[[str], str] | None = None
-    """Names that the files and the folder carry, in lower case with "-" for "_" → the family."""
+    """Names in the files and of the folder, in lower case with "-" for "_" → the family. None: the
+    family is not detected from such names."""
 
     fallback_family: str | None = None
-    """The family of a folder that names no known model id."""
+    """The family where the folder's name is no known model id. None: no family is assumed."""
 
 
 def all_formats() -> Iterator[Format]:
     """The formats of `FORMATS`, in its order."""
     for module in FORMATS.values():
-        found = importlib.import_module(module).FORMAT
-        assert isinstance(found, Format), f"{module}.FORMAT is no Format"
-        yield found
+        original = importlib.import_module(module).FORMAT
+        assert isinstance(original, Format), f"{module}.FORMAT is no Format"
+        yield original
 
 
 def find_format(config: Config) -> Format | None:
     """The format of a config.json, None where transformers' own classes read it."""
-    return next((one for one in all_formats() if one.matches(config)), None)
+    return next((original for original in all_formats() if original.matches(config)), None)
 
 
 def load_function(spec: str) -> Callable[..., Any]:
     """Import the function that `"module:function"` (or `"module:Class.method"`) names."""
     module, _, path = spec.partition(":")
-    found: Any = importlib.import_module(module)
+    value: Any = importlib.import_module(module)
     for name in path.split("."):
-        found = getattr(found, name)
-    function: Callable[..., Any] = found
+        value = getattr(value, name)
+    function: Callable[..., Any] = value
     return function

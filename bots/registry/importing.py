@@ -21,10 +21,10 @@ def load_class(spec: str) -> type[ChatBot]:
     Raises ConfigError for a wrong spec. An error inside the module is raised unchanged, because its
     traceback is what the author of the module needs.
     """
-    found = load_object(spec)
-    if not (isinstance(found, type) and issubclass(found, ChatBot)):
+    imported = load_object(spec)
+    if not (isinstance(imported, type) and issubclass(imported, ChatBot)):
         raise ConfigError(f"{spec} is not a subclass of bots.chatbot.ChatBot.", param="bot")
-    return found
+    return imported
 
 
 def load_object(spec: str) -> Any:
@@ -35,10 +35,10 @@ def load_object(spec: str) -> Any:
             f"{spec!r} is not of the form file.py:Class or module:Class.", param="bot"
         )
     module = _import_file(Path(where)) if where.endswith(".py") else _import_module(where)
-    found = getattr(module, name, None)
-    if found is None:
+    value = getattr(module, name, None)
+    if value is None:
         raise ConfigError(f"{where} has no class {name!r}.", param="bot")
-    return found
+    return value
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -70,7 +70,7 @@ MODEL_NAME_TO_MODEL_DICT: dict[str, str] = {
     "lmsys/vicuna-13b-v1.1": "vicuna-v1.1",
     "lmsys/fastchat-t5-3b-v1.0": "fastchat-t5",
 }
-"""Model id → family, for models that need no `--type`.
+"""Maps a model id to its family, a key of `MODEL_DICT`. Models in it need no `--type`.
 
 `*` stands for any text; the first id that matches counts.
 """

@@ -19,10 +19,10 @@ ENTRY_POINT_GROUP = "chatzoo.bots"
 
 def known_bots() -> dict[str, str | type[ChatBot]]:
     """All families: those of installed packages (entry points), and over them MODEL_DICT."""
-    found: dict[str, str | type[ChatBot]] = {
+    installed: dict[str, str | type[ChatBot]] = {
         point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)
     }
-    return found | MODEL_DICT
+    return installed | MODEL_DICT
 
 
 def choose_bot(
@@ -33,8 +33,8 @@ def choose_bot(
     For a GGUF file, a class with a `gguf_adapter` is replaced by what the adapter makes of it.
     Raises ConfigError where there is no class, or none that serves this file.
     """
-    found = find_bot(path, family=family, bot=bot)
-    chosen = load_class(found) if isinstance(found, str) else found
+    spec = find_bot(path, family=family, bot=bot)
+    chosen = load_class(spec) if isinstance(spec, str) else spec
     if chosen.gguf_adapter is not None and is_gguf(path):
         adapted: type[ChatBot] = load_object(chosen.gguf_adapter)(chosen)
         return adapted

@@ -60,12 +60,12 @@ def _joined(step: Step, texts: Iterator[Delta | Replace]) -> Iterator[Delta | Re
     A step whose text is held back gives a delta with ids and no text.
     """
     if step.reasoning or step.token_ids or step.logprobs:
-        own = Delta("", step.reasoning, step.token_ids, step.logprobs)
+        delta = Delta("", step.reasoning, step.token_ids, step.logprobs)
         first = next(texts, None)
         if isinstance(first, Delta):
-            yield replace(own, text=first.text, reasoning=own.reasoning + first.reasoning)
+            yield replace(delta, text=first.text, reasoning=delta.reasoning + first.reasoning)
         else:
-            yield own
+            yield delta
             if first is not None:
                 yield first
     yield from texts

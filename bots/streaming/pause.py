@@ -1,16 +1,19 @@
 """Waiting inside `generate` without a thread per request.
 
 A bot whose `generate` would block until something happens elsewhere may yield a `Pause` instead.
-The request then goes on in the thread that resumes it. With hundreds of streams, waking one thread
-per request for each token costs more than everything else that is done for the token, and so many
-threads keep the event loop from running.
+The request then continues in the thread that resumes it. With hundreds of streams, waking one
+thread per request for each token costs more than everything else that is done for the token, and so
+many threads keep the event loop from running.
 
-| bot                                | thread that resumes its requests                       |
-|------------------------------------|--------------------------------------------------------|
-| transformers, continuous batching  | the scheduler's thread, between two steps of the batch |
-| llama.cpp                          | the request's own decoding thread, at each new token   |
-| echo                               | the one thread of its `PauseTimer`, when it is due     |
-| all others                         | none: they do not pause, they block a thread each      |
+| bot                                | thread that resumes its requests                            |
+|------------------------------------|-------------------------------------------------------------|
+| transformers, continuous batching  | the scheduler's thread, between two steps of the batch      |
+| llama.cpp                          | the request's thread in `handle_completions`, at each chunk |
+| echo                               | the one thread of its `PauseTimer`, when it is due          |
+| all others                         | none: they do not pause, they block a thread each           |
+
+llama.cpp decodes in threads of its own and calls back in the request's thread, which is blocked in
+`handle_completions` until the answer ends.
 """
 
 import math
@@ -147,7 +150,7 @@ class PauseTimer:
 
     def _run(self) -> None:
         while (due := self._wait_for_due()) is not None:
-            # Without the lock: a request that goes on may ask for its next pause.
+            # Without the lock: a resumed request may ask for its next pause.
             for resume in due:
                 resume()
 

@@ -113,8 +113,8 @@ class TextFilter:
             # by the beginning would depend on the chunking.
             self._raw = self._raw[: min(ends)[1]]
             self.stopped = True
-        held = 0 if self.stopped else partial_suffix(self._raw, self._stop)
-        yield from self._emit(self._raw[: len(self._raw) - held], final=self.stopped)
+        held_back = 0 if self.stopped else partial_suffix(self._raw, self._stop)
+        yield from self._emit(self._raw[: len(self._raw) - held_back], final=self.stopped)
 
     def _emit(self, text: str, *, final: bool) -> Iterator[Delta | Replace]:
         """The difference between what this text gives and what was sent before."""

@@ -21,10 +21,10 @@ def takes_options_of(config: type[Any]) -> Callable[[Callable[..., None]], Calla
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         given = inspect.signature(command, eval_str=True).parameters.values()
-        own = [one for one in given if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        others = [item for item in given if item.kind is not inspect.Parameter.VAR_KEYWORD]
         flags = [_parameter(option) for option in options_of(config)]
         # typer reads the signature of a command, and this one takes the place of the written one.
-        command.__signature__ = inspect.Signature([*flags, *own])  # type: ignore[attr-defined]
+        command.__signature__ = inspect.Signature([*flags, *others])  # type: ignore[attr-defined]
         return command
 
     return decorate
@@ -48,7 +48,7 @@ def flag_type(annotation: Any) -> Any:
     Everything else (choices, secrets, origins) is text here and checked by the config.
     """
     if get_origin(annotation) in (Union, types.UnionType):
-        annotation = next(one for one in get_args(annotation) if one is not types.NoneType)
+        annotation = next(kind for kind in get_args(annotation) if kind is not types.NoneType)
     if get_origin(annotation) is list:
         return list[str]
     return annotation if annotation in (bool, int, float) else str

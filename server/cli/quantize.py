@@ -50,7 +50,7 @@ def quantize(
     'chatzoo\[torchao]') take seconds, and their library must be installed to load the result.
     """
     with show_progress("quantizing") as progress:
-        made = quantization.quantize(
+        comparison = quantization.quantize(
             model,
             out,
             progress,
@@ -59,13 +59,13 @@ def quantize(
             bits=bits,
             group_size=group_size,
         )
-    print_report(made)
-    print_written(out, made.after.size)
+    print_report(comparison)
+    print_written(out, comparison.after.size)
 
 
-def print_report(made: quantization.Comparison, console: Console | None = None) -> None:
+def print_report(comparison: quantization.Comparison, console: Console | None = None) -> None:
     """Print sizes, perplexities and sample answers before and after in a table."""
-    before, after = made.before, made.after
+    before, after = comparison.before, comparison.after
     table = Table("", "before", "after", box=None, header_style="bold")
     table.add_row("weights, MB", *(f"{form.size / 1e6:,.1f}" for form in (before, after)))
     tokens = before.measured.tokens
@@ -76,8 +76,8 @@ def print_report(made: quantization.Comparison, console: Console | None = None) 
     for number, question in enumerate(QUESTIONS):
         answers = (escape(form.measured.answers[number]) for form in (before, after))
         table.add_row(question, *answers)
-    table.add_row("seconds", "", f"{made.seconds:.0f}")
+    table.add_row("seconds", "", f"{comparison.seconds:.0f}")
     console = console or Console()
     console.print(table)
-    if made.not_resumed:
-        console.print(escape(f"An interrupted run could not be resumed: {made.not_resumed}."))
+    if comparison.not_resumed:
+        console.print(escape(f"An interrupted run could not be resumed: {comparison.not_resumed}."))

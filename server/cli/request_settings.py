@@ -15,17 +15,17 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
     Raises ConfigError for text that is not a pair.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = replace_surrogates(pair).partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
             raise ConfigError(f"--set {pair!r} is not of the form name=value.")
         try:
-            found[name] = yaml.safe_load(value)
+            settings[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            found[name] = value
-    return found
+            settings[name] = value
+    return settings
 
 
 async def split_settings(

@@ -25,19 +25,19 @@ def replace_surrogates(text: str) -> str:
 
 def summary(answer: Answer) -> str:
     """The known figures: `42 tokens · 31.2 tokens/s · first after 0.12 s · 1.4 s · length`."""
-    found: list[str] = []
+    figures: list[str] = []
     if answer.usage is not None:
         count = answer.usage.completion_tokens
-        found.append("1 token" if count == 1 else f"{count} tokens")
+        figures.append("1 token" if count == 1 else f"{count} tokens")
     if answer.timings is not None:
         if answer.timings.tokens_per_second is not None:
-            found.append(f"{answer.timings.tokens_per_second:.1f} tokens/s")
+            figures.append(f"{answer.timings.tokens_per_second:.1f} tokens/s")
         if answer.timings.ttft_ms is not None:
-            found.append(f"first after {answer.timings.ttft_ms / 1000:.2f} s")
-        found.append(f"{answer.timings.total_ms / 1000:.1f} s")
+            figures.append(f"first after {answer.timings.ttft_ms / 1000:.2f} s")
+        figures.append(f"{answer.timings.total_ms / 1000:.1f} s")
     if answer.finish_reason not in (None, "stop"):
-        found.append(str(answer.finish_reason))
-    return " · ".join(found)
+        figures.append(str(answer.finish_reason))
+    return " · ".join(figures)
 
 
 def error_markup(error: WorkerError) -> str:

@@ -29,6 +29,6 @@ def up(
     Workers that end are started again. Ctrl-C drains: running answers finish, then all processes
     end; a second Ctrl-C ends them at once.
     """
-    found = load_zoo(zoo, host=host, port=port)
+    loaded = load_zoo(zoo, host=host, port=port)
     logs.configure("info", "auto")
-    run_hub(found, HubConsole(found.workers))
+    run_hub(loaded, HubConsole(loaded.workers))

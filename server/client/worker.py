@@ -180,8 +180,8 @@ async def _check(response: httpx.Response, media_type: str) -> None:
 
     Reads the body, except of a stream that has succeeded.
     """
-    found = response.headers.get("content-type", "").partition(";")[0].strip()
-    if response.is_success and found == media_type:
+    received = response.headers.get("content-type", "").partition(";")[0].strip()
+    if response.is_success and received == media_type:
         if media_type == "application/json":
             await response.aread()
         return
@@ -191,7 +191,7 @@ async def _check(response: httpx.Response, media_type: str) -> None:
     except ValidationError:
         raise WorkerError(
             f"{response.url} answers with status {response.status_code} and"
-            f" {found or 'no type'}: this is not a ChatZoo worker.",
+            f" {received or 'no type'}: this is not a ChatZoo worker.",
             "unreachable",
         ) from None
     raise WorkerError(error.message, error.code)

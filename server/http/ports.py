@@ -20,25 +20,27 @@ def listen(host: str, port: int, advice: str) -> socket.socket:
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = min(addresses, key=lambda one: one[0] != AF_INET)
-        found = socket.socket(family, kind, protocol)
+        family, kind, protocol, _, address = min(
+            addresses, key=lambda address: address[0] != AF_INET
+        )
+        listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"Cannot listen on {host!r}: {why}.", param="host") from None
     # Allows a port whose last connections are still in TIME_WAIT, but not one in use.
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind(address)
-        found.listen(BACKLOG)
+        listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
-        found.close()
+        listener.close()
         if error.errno != errno.EADDRINUSE:
             why = f"Cannot listen on {host}:{port}: {error.strerror}."
             raise ConfigError(why, param="host") from None
         taken = f"Port {port} is taken{_by_whom(port)}; {advice}"
         raise ConfigError(taken, param="port") from None
-    found.setblocking(False)
-    return found
+    listener.setblocking(False)
+    return listener
 
 
 def check_free(host: str, port: int, advice: str) -> None:

@@ -112,7 +112,7 @@ async def poll_health(
     misses, silent_since = 0, 0.0
     while True:
         try:
-            found = await fetch_readiness(client, member, policy)
+            readiness = await fetch_readiness(client, member, policy)
         except Unreachable as error:
             if not misses:
                 silent_since = time.monotonic()
@@ -124,8 +124,12 @@ async def poll_health(
                     last = None  # so that it is called once
                     on_hang()
         else:
-            last, misses = found.state, 0
-            message = found.error.message if found.error and found.state == "failed" else None
-            registry.update(member, state=found.state, progress=found.progress, error=message)
+            last, misses = readiness.state, 0
+            message = (
+                readiness.error.message if readiness.error and readiness.state == "failed" else None
+            )
+            registry.update(
+                member, state=readiness.state, progress=readiness.progress, error=message
+            )
         settled = member.health.state in ("ready", "failed")
         await asyncio.sleep(policy.slow if settled else policy.fast)

@@ -46,12 +46,12 @@ class HubServer(uvicorn.Server):
 
 def up(zoo: Zoo, console: HubConsole) -> None:
     """Run a hub until Ctrl-C or SIGTERM. Raises ConfigError for a port that is taken."""
-    own = listen(
+    listener = listen(
         zoo.host,
         zoo.port,
         "end that, or give the hub another port with --port. Is a hub running already?",
     )
-    with contextlib.closing(own):
+    with contextlib.closing(listener):
         # Checked here, as one sentence now is better than a worker that fails later.
         for worker in zoo.workers:
             check_free(
@@ -59,7 +59,7 @@ def up(zoo: Zoo, console: HubConsole) -> None:
                 worker.options.port,
                 f"end that, or give {worker.name!r} another port in the zoo file.",
             )
-        asyncio.run(_Hub(zoo, console).run(own))
+        asyncio.run(_Hub(zoo, console).run(listener))
 
 
 class _Hub:
@@ -75,8 +75,8 @@ class _Hub:
         self.supervisor: Supervisor
         self.server: HubServer
 
-    async def run(self, own: socket.socket) -> None:
-        """Serve the page on the socket `own` and run the workers, until a signal comes."""
+    async def run(self, listener: socket.socket) -> None:
+        """Serve the page on the socket `listener` and run the workers, until a signal comes."""
         async with health_client() as client:
             self.supervisor = Supervisor(
                 self.registry, client, self.console.print_line, self.metrics.restarts.inc
@@ -98,10 +98,10 @@ class _Hub:
             )
             self.server = HubServer(config, self._print_address)
             with self.console, self._signal_handlers():
-                await self._serve(own)
+                await self._serve(listener)
 
-    async def _serve(self, own: socket.socket) -> None:
-        serving = asyncio.create_task(self.server.serve(sockets=[own]))
+    async def _serve(self, listener: socket.socket) -> None:
+        serving = asyncio.create_task(self.server.serve(sockets=[listener]))
         # A server that fails ends the hub, too.
         serving.add_done_callback(lambda _: self.stop_requested.set())
         self.supervisor.start(self.zoo.workers)

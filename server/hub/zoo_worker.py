@@ -39,10 +39,10 @@ class ZooWorker:
         read command lines."""
         values = {name: getattr(self.options, name) for name in self.given | HUB_DECIDES}
         values |= {"name": self.name, "threads": self.threads, "exit_on_stdin_eof": True}
-        found: list[str] = []
+        arguments: list[str] = []
         for option in options_of(type(self.options)):
-            found += _flags(option, values.get(option.name))
-        return found
+            arguments += _flags(option, values.get(option.name))
+        return arguments
 
     def environment(self) -> dict[str, str]:
         """The environment of the worker's process: the hub's, then `env`, then secrets.
@@ -52,14 +52,14 @@ class ZooWorker:
         """
         options = options_of(type(self.options))
         kept_out = {option.variable for option in options if option.selects_model}
-        found = {"CHATZOO_LOG_FORMAT": "console"}  # "auto" would be JSON, as there is a pipe
-        found |= {name: text for name, text in os.environ.items() if name not in kept_out}
-        found |= {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
-        found |= self.env
+        environment = {"CHATZOO_LOG_FORMAT": "console"}  # "auto" would be JSON, as there is a pipe
+        environment |= {name: text for name, text in os.environ.items() if name not in kept_out}
+        environment |= {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(self.threads)}
+        environment |= self.env
         for option in options:
             if isinstance(secret := getattr(self.options, option.name), SecretStr):
-                found[option.variable] = secret.get_secret_value()
-        return found
+                environment[option.variable] = secret.get_secret_value()
+        return environment
 
 
 def _flags(option: Option, value: object) -> list[str]:
@@ -69,4 +69,4 @@ def _flags(option: Option, value: object) -> list[str]:
     if isinstance(value, bool):
         return [option.flag if value else option.flag.replace("--", "--no-", 1)]
     values = value if isinstance(value, list) else [value]
-    return [word for one in values for word in (option.flag, str(one))]
+    return [word for item in values for word in (option.flag, str(item))]

@@ -76,7 +76,7 @@ async def collect(request: Request, *tickets: Ticket) -> list[Answer]:
         answers.cancel()
         # A reader that is cancelled before its first step never reaches its own `finally`.
         for ticket in tickets:
-            ticket.abandon()
+            ticket.release()
 
 
 async def _collect_one(ticket: Ticket) -> Answer:

@@ -157,10 +157,10 @@ def load_config(
     one sentence that names the option at fault.
     """
     env = os.environ if env is None else env
-    variables = {one.name: env.get(one.variable, "") for one in options_of(config)}
-    found = {name: value for name, value in variables.items() if value}
+    variables = {option.name: env.get(option.variable, "") for option in options_of(config)}
+    from_environment = {name: value for name, value in variables.items() if value}
     given = {name: value for name, value in flags.items() if value is not None}
-    return parse_config({**read_options(file), **found, **given}, config)
+    return parse_config({**read_options(file), **from_environment, **given}, config)
 
 
 def parse_config(

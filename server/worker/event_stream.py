@@ -50,7 +50,7 @@ class EventStream(EventSourceResponse):
             await super().__call__(scope, receive, send)
         finally:
             for ticket in self._tickets:
-                ticket.abandon()
+                ticket.release()
 
 
 def final_error(error: Exception, ticket: Ticket) -> dict[str, object]:

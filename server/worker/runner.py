@@ -95,7 +95,7 @@ class Runner:
         """Run a request, or queue it. Raises ApiError as `check_capacity` does."""
         self.check_capacity()
         ticket = Ticket(
-            call, prepared, self._wakeup, timeout=self._timeout, on_abandon=self._abandon
+            call, prepared, self._wakeup, timeout=self._timeout, on_release=self._release
         )
         self._idle.clear()
         if self._queue.add(ticket):
@@ -107,10 +107,10 @@ class Runner:
 
         Its tickets end with the finish reason `cancelled`.
         """
-        found = self._queue.find(request_id)
-        for ticket in found:
-            self._abandon(ticket)
-        return bool(found)
+        tickets = self._queue.find(request_id)
+        for ticket in tickets:
+            self._release(ticket)
+        return bool(tickets)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new requests and let present ones finish; after `seconds` stop those left."""
@@ -163,8 +163,9 @@ class Runner:
 
     # -- ends of requests ------------------------------------------------------------------------
 
-    def _abandon(self, ticket: Ticket) -> None:
-        """Stop a request. One that runs ends after its step, one that waits ends at once."""
+    def _release(self, ticket: Ticket) -> None:
+        """Stop a request: one that runs ends after its step, one that waits at once, and one that
+        has ended stays as it is."""
         ticket.stop.set()
         if self._queue.remove_waiting(ticket):
             self._end_waiting(ticket)

@@ -33,13 +33,13 @@ class Strict(BaseModel):
 
 
 class ChatMessage(Strict):
-    """One turn of a conversation."""
+    """One message of a conversation."""
 
     role: Role
     content: Text
 
     def to_message(self) -> Message:
-        """The message as bots take it."""
+        """The message in the form that bots take."""
         return Message(self.role, self.content)
 
 
@@ -83,7 +83,11 @@ class UsageBody(BaseModel):
 
 
 class TimingsBody(BaseModel):
-    """Milliseconds since the request arrived, and the decode rate after the first token."""
+    """Times in milliseconds, and the decode rate after the first token.
+
+    `queue_ms` starts when the prompt is built and the request enters the queue; `ttft_ms` (time to
+    first token) and `total_ms` start when the request arrives.
+    """
 
     queue_ms: int
     ttft_ms: int | None

@@ -36,8 +36,8 @@ class Ticket:
     """One request from the queue to its last event. Made by `Runner.submit`.
 
     `put`, `end` and `timings` may be used from the decoding thread, everything else on the event
-    loop. A ticket refers to no runner: it gets the wake-up that it requests, and `on_abandon`,
-    called on the loop each time that its reader has gone.
+    loop. A ticket refers to no runner: it gets the wake-up that it requests, and `on_release`,
+    which `release` calls on the loop, perhaps more than once.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Ticket:
         wakeup: WakeUp,
         *,
         timeout: float,
-        on_abandon: Callable[["Ticket"], None],
+        on_release: Callable[["Ticket"], None],
     ) -> None:
         self.id = call.id
         self.prepared = prepared
@@ -57,7 +57,7 @@ class Ticket:
         self.outcome: Done | BaseException | None = None
         self._wakeup = wakeup
         self._timeout = timeout
-        self._on_abandon = on_abandon
+        self._on_release = on_release
         self._buffer: deque[TicketEvent | BaseException] = deque()
         self._wake_requested = False
         self._woken = False
@@ -72,8 +72,8 @@ class Ticket:
         # another wake-up.
         self._buffer.append(item)
         # The first token waits for no round of wake-ups, because the time to it is what a person
-        # notices most (there is no gap yet when it comes). Nor do start, end and errors: each
-        # comes once, so it costs little, and the place of an ended request is free sooner.
+        # notices most (`gaps` is empty until the second token). Nor does any event without text,
+        # such as start, end and errors: these are few, so waking up at once for them costs little.
         at_once = not self.timings.gaps or not isinstance(item, (Delta, Replace))
         if at_once or not self._wake_requested:
             self._wake_requested = True
@@ -109,11 +109,15 @@ class Ticket:
                         return
         finally:
             deadline.cancel()
-            self.abandon()
+            self.release()
 
-    def abandon(self) -> None:
-        """Stop the request, because it has no reader any more. May be called repeatedly."""
-        self._on_abandon(self)
+    def release(self) -> None:
+        """Stop the request if it still runs or waits, because no more of its events are read.
+
+        Called after the last event, at the time limit, and when the reader leaves or is cancelled.
+        May be called repeatedly.
+        """
+        self._on_release(self)
 
     def _wake(self) -> None:
         self._woken = True
@@ -139,7 +143,7 @@ class Ticket:
     def _expire(self) -> None:
         message = f"The answer took longer than {self._timeout:g} seconds."
         self.put(self.end(ApiError(504, "request_timeout", message)))
-        self.abandon()
+        self.release()
 
 
 def _merge(first: Delta, second: Delta) -> Delta:

@@ -125,7 +125,8 @@ def test_the_first_bot_and_the_commands_of_the_page(folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_by_file() -> None:
     """With the options of the page's command."""
-    words = shlex.split(blocks(PAGE, "bash")[2].text)
+    [*_, command] = blocks(PAGE, "bash")[2].text.splitlines()
+    words = shlex.split(command)
     options = {words[at].lstrip("-"): words[at + 1] for at in range(3, len(words), 2)}
     assert options.pop("pretrained-path") == "words.txt"
     with worker(**options) as client:

@@ -1,4 +1,7 @@
-"""The table of options in docs/protocol.md is the one that the options themselves give."""
+"""The table of options in docs/protocol.md is the one that the options themselves give.
+
+With CHATZOO_WRITE_OPTIONS set (`make options`), the test writes the table instead of comparing it.
+"""
 
 import os
 import re

@@ -151,7 +151,7 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
     def input_of_ids(self, token_ids: Sequence[int]) -> Inputs:
         """Ids exactly as given. Raises InvalidRequest for one outside the vocabulary."""
         size = self._header.vocabulary or 0
-        if not token_ids or not all(0 <= one < size for one in token_ids):
+        if not token_ids or not all(0 <= token < size for token in token_ids):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
@@ -199,7 +199,7 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
         """The chunks of an answer, and a pause while there is none. Closing it ends the decoding.
 
         `handle_completions` blocks until the answer ends, so each request has a thread in it. That
-        thread brings the chunks and resumes the paused request, which therefore goes on in it:
+        thread receives the chunks and resumes the paused request, which therefore continues in it:
         waking another thread for each token would take time from the decoding.
         """
         left = threading.Event()
@@ -249,12 +249,12 @@ class LlamaCppChatBot(ChatBot[SamplingSettings]):
         llama.cpp allocates the KV cache of all slots at the start.
         """
         token = self._header.cache_bytes_per_token
-        held = {
+        sizes = {
             "weights": self._header.bytes,
             "cache": None if token is None else token * self._context * self.max_running,
             "peak": peak_resident(),
         }
-        return {kind: size for kind, size in held.items() if size is not None}
+        return {kind: size for kind, size in sizes.items() if size is not None}
 
     def close(self) -> None:
         """Cancel what runs, free the model and remove the socket's folder."""

@@ -78,13 +78,15 @@ class ChunkReader:
         if "error" in chunk:
             raise error_from(chunk["error"])
         choice = chunk["choices"][0]
-        own = chunk.get("__verbose", {})
+        verbose = chunk.get("__verbose", {})
         if choice["finish_reason"] is None and "prompt_progress" in chunk:
             return None
         text: str = choice["text"]
         return Step(
             text=text,
-            token_ids=self._ids(text, own.get("tokens", []), own.get("tokens_predicted", 0)),
+            token_ids=self._ids(
+                text, verbose.get("tokens", []), verbose.get("tokens_predicted", 0)
+            ),
             logprobs=self._logprobs(choice.get("logprobs")),
             finish_reason=self._reason(choice["finish_reason"]),
             usage=_usage(chunk.get("usage")),
@@ -96,16 +98,17 @@ class ChunkReader:
         if text and given and new > len(given):
             # One text may have several tokenizations. Only one with the right number of ids and
             # the right last id is taken; an incomplete list is better than a wrong one.
-            found = self._tokenize(text)
-            if len(found) == new and found[-1] == given[-1]:
-                return tuple(found)
+            ids = self._tokenize(text)
+            if len(ids) == new and ids[-1] == given[-1]:
+                return tuple(ids)
         return tuple(given)
 
-    def _logprobs(self, found: dict[str, Any] | None) -> tuple[TokenLogprob, ...]:
-        if self._top is None or not found:
+    def _logprobs(self, logprobs: dict[str, Any] | None) -> tuple[TokenLogprob, ...]:
+        if self._top is None or not logprobs:
             return ()
         return tuple(
-            token_logprob(entry, entry["top_logprobs"][: self._top]) for entry in found["content"]
+            token_logprob(entry, entry["top_logprobs"][: self._top])
+            for entry in logprobs["content"]
         )
 
     def _reason(self, given: str | None) -> FinishReason | None:
@@ -117,7 +120,7 @@ class ChunkReader:
 
 def token_logprob(entry: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> TokenLogprob:
     """The log-probability of llama.cpp's entry of a token, with these candidates."""
-    top = tuple(TopLogprob(one["id"], one["token"], one["logprob"]) for one in candidates)
+    top = tuple(TopLogprob(item["id"], item["token"], item["logprob"]) for item in candidates)
     return TokenLogprob(entry["id"], entry["token"], entry["logprob"], top)
 
 

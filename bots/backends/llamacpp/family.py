@@ -105,7 +105,7 @@ def with_llamacpp(kind: type[ChatBot]) -> type[ChatBot]:
             param="type",
         )
     rewrites = kind.process_response is not ChatBot.process_response
-    shared: dict[str, Any] = {one: getattr(kind, one) for one in _SHARED}
+    shared: dict[str, Any] = {name: getattr(kind, name) for name in _SHARED}
     shared |= {"kind": kind, "Settings": _settings(kind.Settings), "__module__": kind.__module__}
     # llama.cpp ends only at the tokens that the file names. The text of another stop token is made
     # visible in the answer and ends it as a stop text.

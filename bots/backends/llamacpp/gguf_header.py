@@ -78,8 +78,8 @@ class GgufHeader:
     @property
     def chat_template(self) -> str | None:
         """The Jinja template of conversations."""
-        found = self.metadata.get("tokenizer.chat_template")
-        return found if isinstance(found, str) else None
+        template = self.metadata.get("tokenizer.chat_template")
+        return template if isinstance(template, str) else None
 
     @property
     def cache_bytes_per_token(self) -> int | None:
@@ -103,10 +103,10 @@ class GgufHeader:
 
     def _number(self, name: str) -> int | None:
         """A number of the architecture; the largest where each layer has one."""
-        found = self.metadata.get(f"{self.architecture}.{name}")
-        if isinstance(found, list) and found and isinstance(found[0], int):
-            found = max(found)
-        return found if isinstance(found, int) else None
+        value = self.metadata.get(f"{self.architecture}.{name}")
+        if isinstance(value, list) and value and isinstance(value[0], int):
+            value = max(value)
+        return value if isinstance(value, int) else None
 
 
 def read_header(path: str | Path) -> GgufHeader:
@@ -121,9 +121,9 @@ def read_header(path: str | Path) -> GgufHeader:
         if not part.is_file():
             beside = "" if part == first else f" It is a part of {first.name}."
             raise LoadError(f"There is no file {str(part)!r}.{beside}", param="pretrained-path")
-        found = _read_part(part)
-        header = header or found
-        size += found.bytes
+        part_header = _read_part(part)
+        header = header or part_header
+        size += part_header.bytes
     assert header is not None
     return GgufHeader(header.metadata, size)
 
@@ -250,10 +250,10 @@ class _Reader:
     def _bytes(self, count: int) -> bytes:
         if count > self._size:
             raise _CutError
-        found = self._stream.read(count)
-        if len(found) < count:
+        content = self._stream.read(count)
+        if len(content) < count:
             raise _CutError
-        return found
+        return content
 
     def _skip(self, count: int) -> None:
         """Move on without reading. Checked here, as a seek beyond the end would succeed."""

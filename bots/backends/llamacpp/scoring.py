@@ -22,9 +22,9 @@ def score_prompt(
     """
     yield TokenLogprob(token_ids[0], client.detokenize(token_ids[:1]), None)
     whole_character: int | None = None
-    for at, own in enumerate(token_ids[1:], 1):
+    for at, token_id in enumerate(token_ids[1:], 1):
         before = token_ids[:at]
-        score = find_score(client.complete(scoring_request(before, own, top)), own, top)
+        score = find_score(client.complete(scoring_request(before, token_id, top)), token_id, top)
         if score is None:
             # A choice that ends inside a character is not reported. If a whole character is
             # chosen, the list of all candidates is, and contains this token. It is asked for only
@@ -32,9 +32,9 @@ def score_prompt(
             if whole_character is None:
                 whole_character = client.tokenize(".")[-1]
             request = scoring_request(before, whole_character, vocabulary)
-            score = find_score(client.complete(request), own, top)
+            score = find_score(client.complete(request), token_id, top)
         if score is None:
-            raise BotError(f"llama.cpp gave no log-probability of token {own} of the prompt.")
+            raise BotError(f"llama.cpp gave no log-probability of token {token_id} of the prompt.")
         yield score
 
 
@@ -59,8 +59,8 @@ def find_score(answer: Mapping[str, Any], token_id: int, top: int) -> TokenLogpr
 
     None if it is not there, as for a choice that ends inside a character.
     """
-    for found in answer.get("completion_probabilities", ()):
-        for entry in (found, *found["top_logprobs"]):
+    for position in answer.get("completion_probabilities", ()):
+        for entry in (position, *position["top_logprobs"]):
             if entry["id"] == token_id:
-                return token_logprob(entry, found["top_logprobs"][:top])
+                return token_logprob(entry, position["top_logprobs"][:top])
     return None

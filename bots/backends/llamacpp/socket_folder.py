@@ -63,13 +63,13 @@ def _is_leftover(folder: Path) -> bool:
     The folder lies where every user can write, so nothing is assumed of it: links, other users'
     folders and folders with further files are no leftovers.
     """
-    mine = folder.lstat()
-    if not stat.S_ISDIR(mine.st_mode) or mine.st_uid != os.getuid():
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         return False
     if os.listdir(folder) != [SOCKET]:
         return False
-    found = (folder / SOCKET).lstat()
-    if not stat.S_ISSOCK(found.st_mode) or time.time() - found.st_mtime < _STARTUP_SECONDS:
+    status = (folder / SOCKET).lstat()
+    if not stat.S_ISSOCK(status.st_mode) or time.time() - status.st_mtime < _STARTUP_SECONDS:
         return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)

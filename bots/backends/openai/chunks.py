@@ -82,14 +82,14 @@ def error_message(body: object) -> str:
     """
     if isinstance(body, dict):
         for name in ("error", "message", "detail"):
-            if found := body.get(name):
-                return found if isinstance(found, str) else error_message(found)
+            if value := body.get(name):
+                return value if isinstance(value, str) else error_message(value)
     return _excerpt(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False))
 
 
 def _string(delta: dict[str, Any], name: str) -> str:
-    found = delta.get(name)
-    return found if isinstance(found, str) else ""
+    value = delta.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _excerpt(text: str) -> str:

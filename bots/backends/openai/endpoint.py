@@ -72,8 +72,8 @@ class Endpoint:
         `OPENAI_API_KEY` may have been set for another program, so it is sent over TLS or to this
         machine only.
         """
-        if own := environment.get("CHATZOO_UPSTREAM_API_KEY"):
-            return own
+        if key := environment.get("CHATZOO_UPSTREAM_API_KEY"):
+            return key
         if self.is_loopback or self.base.startswith("https://"):
             return environment.get("OPENAI_API_KEY") or None
         return None

@@ -22,7 +22,7 @@ from bots.checkpoints.load import Checkpoint
 from bots.checkpoints.load_errors import loading
 from bots.checkpoints.placement import Placement, parse_size
 from bots.engine.beam import IsComplete
-from bots.engine.decoders import Decoders, choose_decoders
+from bots.engine.decoder_selection import Decoders, choose_decoders
 from bots.engine.device import (
     free_on,
     input_device,
@@ -37,10 +37,18 @@ from bots.hooks import BotInfo, Inputs
 from bots.streaming.pause import Pause
 
 MAX_RUNNING = 16
-"""Requests that are batched together, unless the operator sets another number."""
+"""Requests that are batched together, unless the operator sets another number.
+
+More raise the throughput of a batch and slow each of its requests down. Chosen, not tuned.
+"""
 
 KV_SHARE = 0.25
-"""Share of the memory that is free after loading which KV caches may use."""
+"""Share of the memory that is free after loading which KV caches may use.
+
+A larger share holds longer and more conversations. The rest is for activations, other workers on
+the same machine and beam search, whose caches are not counted. Chosen, not tuned; `--kv-memory`
+sets another size.
+"""
 
 
 class TransformersChatBot(ChatBot[T]):
@@ -139,13 +147,13 @@ class TransformersChatBot(ChatBot[T]):
 
     def token_id(self, token: str) -> int:
         """The id of a special token. Raises LoadError where the tokenizer does not have it."""
-        found = self._reader.token_id(token)
-        if found is None:
+        number = self._reader.token_id(token)
+        if number is None:
             raise LoadError(
                 f"The tokenizer of {self.config.pretrained_path!r} has no token {token!r}, so it"
                 " is not one of this family; choose another with --type."
             )
-        return found
+        return number
 
     def get_input(self, prompt: str) -> TokenInputs:
         """The prompt's ids; see `adds_special_tokens`."""
@@ -155,7 +163,7 @@ class TransformersChatBot(ChatBot[T]):
     def input_of_ids(self, token_ids: Sequence[int]) -> TokenInputs:
         """Ids exactly as given. Raises InvalidRequest for one outside the vocabulary."""
         size = self.model.get_input_embeddings().num_embeddings
-        if not token_ids or not all(0 <= one < size for one in token_ids):
+        if not token_ids or not all(0 <= token < size for token in token_ids):
             raise InvalidRequest(
                 f"prompt: token ids must be from 0 to {size - 1}, and at least one.", param="prompt"
             )
@@ -214,7 +222,9 @@ class TransformersChatBot(ChatBot[T]):
         """What transformers and accelerate made of the checkpoint, and how it decodes."""
         config, files, decoders = self.model.config, self._files, self.decoders
         quantized = getattr(config, "quantization_config", None)
-        method = self.checkpoint.runs or (quantized.quant_method if quantized else None)
+        method = self.checkpoint.quantization_in_use or (
+            quantized.quant_method if quantized else None
+        )
         how: Literal["merged", "separate"] = "merged" if self.config.merge_adapter else "separate"
         placed = getattr(self.model, "hf_device_map", None) or {"": self.model.device}
         assert decoders is not None
@@ -234,12 +244,12 @@ class TransformersChatBot(ChatBot[T]):
 
     def memory(self) -> dict[str, int]:
         """Bytes of weights, of KV caches where requests are batched, and the peak."""
-        held = {
+        sizes = {
             "weights": self._weight_bytes,
             "cache": None if self.decoders is None else self.decoders.cache_bytes,
             "peak": peak_memory(input_device(self.model)),
         }
-        return {kind: size for kind, size in held.items() if size is not None}
+        return {kind: size for kind, size in sizes.items() if size is not None}
 
 
 def context_length(config: Any) -> int | None:
@@ -249,7 +259,7 @@ def context_length(config: Any) -> int | None:
     """
     text = config.get_text_config()
     names = ("max_position_embeddings", "n_positions")
-    length = next((found for name in names if (found := getattr(text, name, None))), None)
+    length = next((value for name in names if (value := getattr(text, name, None))), None)
     rope = getattr(text, "rope_parameters", None) or {}
     if length is not None and rope.get("rope_type") == "dynamic":
         return int(length * rope["factor"])  # dynamic positions stretch the length by the factor

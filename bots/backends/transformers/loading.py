@@ -101,8 +101,8 @@ def _prepack(model: Any, config: BotConfig, *, half: bool) -> None:
 
 def _may_halve(checkpoint: Checkpoint, quantization: str) -> bool:
     """Whether float16 weights are possible: plain weights, in layers of known classes."""
-    own = checkpoint.config.get("quantization_config")
-    quantized = checkpoint.quantized or own or quantization in ON_LOAD
+    declared = checkpoint.config.get("quantization_config")
+    quantized = checkpoint.quantized or declared or quantization in ON_LOAD
     return not quantized and not checkpoint.remote
 
 

@@ -29,11 +29,11 @@ class TokenReader:
 
     def token_id(self, token: str) -> int | None:
         """The id of a token by its name, such as `</s>`; None where the tokenizer lacks it."""
-        found = self._tokenizer.convert_tokens_to_ids(token)
+        number = self._tokenizer.convert_tokens_to_ids(token)
         # Tokenizers give the id of the unknown token for a name that they lack.
-        if found is None or self._tokenizer.convert_ids_to_tokens(found) != token:
+        if number is None or self._tokenizer.convert_ids_to_tokens(number) != token:
             return None
-        return int(found)
+        return int(number)
 
     def name(self, token_id: int) -> str:
         """The text of one token alone."""
@@ -51,11 +51,11 @@ class TokenReader:
         shown: Collection[str] = (),
     ) -> TokenInputs:
         """A prompt with a detokenizer for its answer, in which the tokens `shown` are text."""
-        found = (self.token_id(token) for token in shown)
+        numbers = (self.token_id(token) for token in shown)
         detokenizer = Detokenizer(
             self._tokenizer,
             skip_special_tokens=skip_special_tokens,
-            shown=[one for one in found if one is not None],
+            shown=[number for number in numbers if number is not None],
         )
         return TokenInputs(prompt, ids, detokenizer)
 
@@ -64,18 +64,18 @@ class TokenReader:
 
         The first token of `prompt` has no log-probability, because nothing predicts it.
         """
-        own: tuple[TokenLogprob, ...] = ()
+        logprobs: tuple[TokenLogprob, ...] = ()
         if output.scored is not None:
             token = output.token_ids[0] if output.ended_by is None else output.ended_by
-            own = (self._logprob(token, output.scored),)
+            logprobs = (self._logprob(token, output.scored),)
         prompt_logprobs = None
         if output.prompt_scored is not None:
             first = TokenLogprob(prompt[0], self.name(prompt[0]), None)
             rest = zip(prompt[1:], output.prompt_scored, strict=True)
-            prompt_logprobs = (first, *(self._logprob(one, scored) for one, scored in rest))
+            prompt_logprobs = (first, *(self._logprob(token, scored) for token, scored in rest))
         return Step(
             token_ids=output.token_ids,
-            logprobs=own,
+            logprobs=logprobs,
             prompt_logprobs=prompt_logprobs,
             finish_reason=output.finish_reason,
             cached_tokens=output.cached,
@@ -83,6 +83,6 @@ class TokenReader:
         )
 
     def _logprob(self, token_id: int, scored: Scored) -> TokenLogprob:
-        own, best = scored
-        top = tuple(TopLogprob(one, self.name(one), logprob) for one, logprob in best)
-        return TokenLogprob(token_id, self.name(token_id), own, top)
+        token_logprob, best = scored
+        top = tuple(TopLogprob(token, self.name(token), logprob) for token, logprob in best)
+        return TokenLogprob(token_id, self.name(token_id), token_logprob, top)

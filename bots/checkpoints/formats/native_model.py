@@ -22,8 +22,8 @@ class NativeModel:
 def renamed(name: str, table: Sequence[tuple[str, str]]) -> str | None:
     """`name` rewritten by the first rule (pattern of the whole name, template) that matches."""
     for pattern, template in table:
-        if found := re.fullmatch(pattern, name):
-            return found.expand(template)
+        if match := re.fullmatch(pattern, name):
+            return match.expand(template)
     return None
 
 

@@ -149,12 +149,12 @@ def quantized_format(config: Mapping[str, Any]) -> QuantizedFormat | None:
         return RowwiseFormat(_checked(bits, (4, 8)))
     if bits := config.get("wbits"):
         return GptqFormat(_checked(bits, (2, 3, 4, 8)))
-    own = config.get("quantization_config") or {}
-    if "bits" in own and own.get("quant_method", "gptq") == "gptq":
-        version = own.get("checkpoint_format", "gptq")
+    declared = config.get("quantization_config") or {}
+    if "bits" in declared and declared.get("quant_method", "gptq") == "gptq":
+        version = declared.get("checkpoint_format", "gptq")
         if version not in ("gptq", "gptq_v2"):
             raise LoadError(f"The GPTQ format {version!r} is not supported: gptq and gptq_v2 are.")
-        return GptqFormat(_checked(own["bits"], (2, 3, 4, 8)), 1 if version == "gptq" else 0)
+        return GptqFormat(_checked(declared["bits"], (2, 3, 4, 8)), 1 if version == "gptq" else 0)
     return None
 
 
@@ -169,15 +169,15 @@ def quantized_weights(names: Collection[str], how: QuantizedFormat) -> dict[str,
 
     Raises LoadError when there are none, or when one lacks a part.
     """
-    found = dict(_stems(names, how))
-    if not found:
+    weights = dict(_stems(names, how))
+    if not weights:
         raise LoadError(f"The config says {how}, but no tensor is quantized.")
-    lacking = {part for parts in found.values() for part in parts if part not in names}
+    lacking = {part for parts in weights.values() for part in parts if part not in names}
     if lacking:
         raise LoadError(
             f"Parts of quantized weights are missing: {', '.join(sorted(lacking)[:8])}."
         )
-    return found
+    return weights
 
 
 def _stems(names: Collection[str], how: QuantizedFormat) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -194,10 +194,12 @@ def dequantized_recipes(
     """Recipes for all tensors of the files, each quantized weight as one tensor of full size."""
     if how is None:
         return {name: TensorRecipe((name,)) for name in names}
-    found = quantized_weights(names, how)
-    used = {part for parts in found.values() for part in parts}
-    whole = {name: TensorRecipe(parts, partial(dequantize, how)) for name, parts in found.items()}
-    return whole | {name: TensorRecipe((name,)) for name in names if name not in used}
+    weights = quantized_weights(names, how)
+    used = {part for parts in weights.values() for part in parts}
+    dequantized = {
+        name: TensorRecipe(parts, partial(dequantize, how)) for name, parts in weights.items()
+    }
+    return dequantized | {name: TensorRecipe((name,)) for name in names if name not in used}
 
 
 def dequantize(how: QuantizedFormat, *parts: torch.Tensor) -> torch.Tensor:

@@ -103,22 +103,22 @@ class Int8Quantizer(_LoadTimeQuantizer):
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> None:
         for name, module in model.named_modules():
             if isinstance(module, QuantizedLinear):
-                layout, found = module.layout, tuple(module.weight.shape)
-                if found != (layout.outputs, layout.inputs):
+                layout, shape = module.layout, tuple(module.weight.shape)
+                if shape != (layout.outputs, layout.inputs):
                     raise LoadError(
-                        f"{name}.weight is {list(found)}, not"
+                        f"{name}.weight is {list(shape)}, not"
                         f" {[layout.outputs, layout.inputs]} as its model's."
                     )
         head = model.get_output_embeddings()
         if type(head) is nn.Linear and not hasattr(head, "_hf_hook") and not head.weight.is_meta:
             # The head is tied to the embedding, which is not quantized: it gets its own codes.
-            own = QuantizedLinear(
+            quantized = QuantizedLinear(
                 int8_layout(head, self.quantization_config.device), bias=False, dtype=model.dtype
             )
-            own.weight.data, scale = quantize_rows(head.weight.detach())
-            own.scale.data = scale.view(own.scale.shape)
-            own.bias = head.bias
-            model.set_output_embeddings(own)
+            quantized.weight.data, scale = quantize_rows(head.weight.detach())
+            quantized.scale.data = scale.view(quantized.scale.shape)
+            quantized.bias = head.bias
+            model.set_output_embeddings(quantized)
 
 
 def int8_layout(linear: nn.Linear, device: str) -> Layout:

@@ -47,21 +47,21 @@ def plan_repack(
     unknown: list[str] = []
     used: set[str] = set()
     for name, sources in quantized_weights(shards.names, how).items():
-        made = targets(name)
-        if made is None:
+        parts = targets(name)
+        if parts is None:
             unknown.append(name)
             continue
         used |= set(sources)
         layout, order = _layout(shards, how, sources)
-        for target, make in made.items():
+        for target, make in parts.items():
             # Formats cut fused weights by rows. Cutting the row numbers gives the rows of each
             # part, and the codes need not be unpacked for that.
             rows = make(torch.arange(layout.outputs))
-            one = replace(layout, outputs=len(rows))
-            one = replace(one, kernel=kernel_for(one, device, dtype))
+            part = replace(layout, outputs=len(rows))
+            part = replace(part, kernel=kernel_for(part, device, dtype))
             layer = target.removesuffix(".weight")
-            plan.layouts[layer] = one
-            plan.recipes.update(_recipes(layer, one, how, rows, sources, order))
+            plan.layouts[layer] = part
+            plan.recipes.update(_recipes(layer, part, how, rows, sources, order))
     if unknown:
         raise LoadError(f"The checkpoint has tensors that its model does not: {listed(unknown)}.")
     return replace(plan, used=frozenset(used))
@@ -99,14 +99,14 @@ def _recipes(
     sources: tuple[str, ...],
     order: torch.Tensor | None,
 ) -> Mapping[str, TensorRecipe]:
-    made = {"weight": TensorRecipe(sources[:1], partial(_codes, layout, how, rows, order))}
+    recipes = {"weight": TensorRecipe(sources[:1], partial(_codes, layout, how, rows, order))}
     for part, stored in (("scale", stored_scale), ("zero", stored_zero)):
-        made[part] = TensorRecipe(sources[1:3], partial(_scales, stored, layout, how, rows))
+        recipes[part] = TensorRecipe(sources[1:3], partial(_scales, stored, layout, how, rows))
     if layout.ordered:
-        made["order"] = TensorRecipe(sources[3:], lambda group: group.argsort(stable=True).int())
+        recipes["order"] = TensorRecipe(sources[3:], lambda group: group.argsort(stable=True).int())
     if layout.uneven:
-        made["group"] = TensorRecipe(sources[3:], lambda group: group.int())
-    return {f"{layer}.{part}": made[part] for part in layout.tensors()}
+        recipes["group"] = TensorRecipe(sources[3:], lambda group: group.int())
+    return {f"{layer}.{part}": recipes[part] for part in layout.tensors()}
 
 
 def _codes(

@@ -43,7 +43,7 @@ def declared(tokenizer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "padding_side": tokenizer.padding_side,
         "split_special_tokens": tokenizer.split_special_tokens,
-        "added_tokens_decoder": {str(one): _flags(added[one]) for one in sorted(added)},
+        "added_tokens_decoder": {str(number): _flags(added[number]) for number in sorted(added)},
     }
 
 
@@ -57,14 +57,16 @@ def _fast(tokenizer: PiecesTokenizer) -> Tokenizer:
     proto = sentencepiece_model_pb2.ModelProto  # type: ignore[attr-defined]
     model = proto.FromString(tokenizer.pieces.serialized_model_proto())
     whole = [piece.piece for piece in model.pieces if piece.type == _USER_DEFINED]
-    fast = Tokenizer(_model(model, {one: token.content for one, token in added.items()}, whole))
+    fast = Tokenizer(
+        _model(model, {number: token.content for number, token in added.items()}, whole)
+    )
     fast.normalizer = _normalizer(tokenizer, model.normalizer_spec)
     if whole:  # the others are not merged across these
         longest = sorted(map(re.escape, whole), key=len, reverse=True)
         fast.pre_tokenizer = pre_tokenizers.Split(Regex("|".join(longest)), "isolated")
     fast.decoder = _decoder(tokenizer, blank=model.normalizer_spec.add_dummy_prefix)
-    for one in sorted(added):
-        fast.add_tokens([added[one]])
+    for number in sorted(added):
+        fast.add_tokens([added[number]])
     fast.post_processor = _template(tokenizer)
     return fast
 
@@ -127,15 +129,15 @@ def _template(tokenizer: PiecesTokenizer) -> TemplateProcessing:
         tokenizer.build_inputs_with_special_tokens([first]),
         tokenizer.build_inputs_with_special_tokens([first], [second]),
     ]
-    named = {one: _name(tokenizer, one) for shape in shapes for one in shape if one >= 0}
+    named = {number: _name(tokenizer, number) for ids in shapes for number in ids if number >= 0}
     texts = {first: "$A", second: "$B"}
-    single, pair = ([texts.get(one) or named[one] for one in shape] for shape in shapes)
+    single, pair = ([texts.get(number) or named[number] for number in ids] for ids in shapes)
     return TemplateProcessing(
-        single=single, pair=pair, special_tokens=[(name, one) for one, name in named.items()]
+        single=single, pair=pair, special_tokens=[(name, number) for number, name in named.items()]
     )
 
 
-def _name(tokenizer: PiecesTokenizer, one: int) -> str:
+def _name(tokenizer: PiecesTokenizer, number: int) -> str:
     added = tokenizer.added_tokens_decoder
     pieces: SentencePieceProcessor = tokenizer.pieces
-    return str(added[one].content if one in added else pieces.id_to_piece(one))
+    return str(added[number].content if number in added else pieces.id_to_piece(number))

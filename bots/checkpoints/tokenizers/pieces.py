@@ -36,12 +36,16 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
         super().__init__(**options)
         ids = list(range(self.vocab_size))
         control, unknown = pieces.is_control(ids), pieces.is_unknown(ids)
-        self._shown = {one: pieces.id_to_piece(one) for one in ids if control[one] or unknown[one]}
+        self._shown = {
+            number: pieces.id_to_piece(number)
+            for number in ids
+            if control[number] or unknown[number]
+        }
         self._hidden = set(self._shown)
-        for one, token in self.added_tokens_decoder.items():
-            self._shown[one] = token.content
+        for number, token in self.added_tokens_decoder.items():
+            self._shown[number] = token.content
             if token.special:
-                self._hidden.add(one)
+                self._hidden.add(number)
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Raise LoadError where a config.json contradicts the tokenizer; here nothing can."""
@@ -54,13 +58,13 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
     def get_vocab(self) -> dict[str, int]:
         """All tokens and their ids."""
         pieces = self.pieces.id_to_piece(list(range(self.vocab_size)))
-        vocabulary = {piece: one for one, piece in enumerate(pieces)}
+        vocabulary = {piece: number for number, piece in enumerate(pieces)}
         vocabulary.update(self._added_tokens_encoder)
         return vocabulary
 
     def _tokenize(self, text: str, **_: Any) -> list[str]:
-        found: list[str] = self.pieces.encode(text, out_type=str)
-        return found
+        tokens: list[str] = self.pieces.encode(text, out_type=str)
+        return tokens
 
     def _convert_token_to_id(self, token: str) -> int:
         return int(self.pieces.piece_to_id(token))
@@ -76,14 +80,14 @@ class PiecesTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
         self, token_ids: int | Sequence[int], skip_special_tokens: bool = False, **_: Any
     ) -> str:
         text, run = "", list[int]()
-        for one in [token_ids] if isinstance(token_ids, int) else token_ids:
-            if skip_special_tokens and one in self._hidden:
+        for token in [token_ids] if isinstance(token_ids, int) else token_ids:
+            if skip_special_tokens and token in self._hidden:
                 continue
-            if one in self._shown:
-                text += self._text(run, text) + self._shown[one]
+            if token in self._shown:
+                text += self._text(run, text) + self._shown[token]
                 run = []
-            elif 0 <= one < self.vocab_size:
-                run.append(one)
+            elif 0 <= token < self.vocab_size:
+                run.append(token)
         return text + self._text(run, text)
 
     def _text(self, run: list[int], before: str) -> str:
@@ -126,8 +130,8 @@ class LlamaPiecesTokenizer(PiecesTokenizer):
         pieces = read_pieces(folder / "tokenizer.model")
 
         def find(token: str) -> int | None:
-            one = pieces.piece_to_id(token)
-            return one if pieces.id_to_piece(one) == token else None
+            number = pieces.piece_to_id(token)
+            return number if pieces.id_to_piece(number) == token else None
 
         names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
         config = read_optional_json(folder / "tokenizer_config.json")
@@ -146,4 +150,4 @@ class LlamaPiecesTokenizer(PiecesTokenizer):
         start = [self.bos_token_id] if self.add_bos_token else []
         end = [self.eos_token_id] if self.add_eos_token else []
         texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
-        return [one for text in texts for one in (*start, *text, *end)]
+        return [token for text in texts for token in (*start, *text, *end)]

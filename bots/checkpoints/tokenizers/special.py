@@ -56,16 +56,16 @@ def special_tokens(
             ):
                 named[name] = content
         listed = mapped.get("additional_special_tokens", config.get("additional_special_tokens"))
-        extra = [found for one in listed or () if (found := tokens.special(one, strips=True))]
-        for content in sorted(numbered, key=lambda one: numbered[one]):
+        extra = [text for token in listed or () if (text := tokens.special(token, strips=True))]
+        for content in sorted(numbered, key=lambda text: numbered[text]):
             tokens.ordinary(content)
         decoder = config.get("added_tokens_decoder", {})
-        added = {int(one): AddedToken(**flags) for one, flags in decoder.items()}
+        added = {int(number): AddedToken(**flags) for number, flags in decoder.items()}
         after = max([size - 1, *numbered.values(), *added])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise failure(folder, f"its special tokens are declared wrongly ({error})") from error
     known = {token.content for token in added.values()}
-    for content, token in tokens.found.items():
+    for content, token in tokens.by_text.items():
         if content in known:
             continue
         place = numbered.get(content, find(content))
@@ -79,7 +79,7 @@ class _Declared:
     """Declared tokens, in order. A declaration with flags replaces one without."""
 
     def __init__(self) -> None:
-        self.found: dict[str, AddedToken] = {}
+        self.by_text: dict[str, AddedToken] = {}
         self._flagged: set[str] = set()
 
     def special(self, declared: Any, *, strips: bool) -> str | None:
@@ -89,13 +89,13 @@ class _Declared:
             return None
         if isinstance(declared, dict):
             flags = {name: declared[name] for name in _FLAGS if name in declared}
-            self.found[content] = AddedToken(content, special=True, **flags)
+            self.by_text[content] = AddedToken(content, special=True, **flags)
             self._flagged.add(content)
         elif content not in self._flagged:
-            self.found[content] = AddedToken(content, lstrip=strips, rstrip=strips, special=True)
+            self.by_text[content] = AddedToken(content, lstrip=strips, rstrip=strips, special=True)
         return str(content)
 
     def ordinary(self, content: str) -> None:
         """Add a token of added_tokens.json, unless it is known: it need not be special."""
-        if content not in self.found:
-            self.found[content] = AddedToken(content, lstrip=True, rstrip=True, normalized=False)
+        if content not in self.by_text:
+            self.by_text[content] = AddedToken(content, lstrip=True, rstrip=True, normalized=False)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from bots.checkpoints.shards import Shards
 from bots.commands import writer as writers
-from bots.commands.writer import Writer, whole
+from bots.commands.writer import Writer, written_atomically
 from bots.errors import ConfigError, LoadError
 
 
@@ -63,5 +63,8 @@ def test_other_errors_leave_nothing_and_are_as_they_were(tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LoadError, match="Cannot write"), whole(tmp_path / "file" / "out"):
+    with (
+        pytest.raises(LoadError, match="Cannot write"),
+        written_atomically(tmp_path / "file" / "out"),
+    ):
         pass

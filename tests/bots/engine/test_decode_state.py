@@ -101,6 +101,7 @@ def test_the_end_token_is_scored_where_prompt_and_answer_are() -> None:
 @pytest.mark.parametrize(
     ("settings", "finite", "greedy"),
     [
+        ({"temperature": 1e-5}, False, True),
         ({}, False, True),
         ({}, True, False),
         ({"logprobs": 1}, False, True),

@@ -38,8 +38,8 @@ def test_a_model_that_can_is_left_ready(name: str) -> None:
     ("name", "reason"),
     [
         ("dynamic", r"rotary frequencies \(dynamic\)"),
-        ("chunked", "window is in its mask alone"),
-        ("windowed", "window is in its mask alone"),
+        ("chunked", "window only through the attention mask"),
+        ("windowed", "window only through the attention mask"),
         ("softcap", r"trial .* failed \(ValueError: .*soft-capped"),
     ],
 )
@@ -97,7 +97,7 @@ def test_layers_without_keys_and_values() -> None:
     """A model of three layers, of which two have an attention."""
     model = llama()
     model.config.num_hidden_layers = 3
-    assert_reason(RaggedBatchRunner(model), "Not all of its layers")
+    assert_reason(RaggedBatchRunner(model), "Some layers keep state")
 
 
 class Wrong(RaggedBatchRunner):

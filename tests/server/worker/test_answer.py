@@ -53,10 +53,10 @@ def request(disconnected: asyncio.Event) -> Request:
     return Request({"type": "http"}, receive)
 
 
-def tickets(abandoned: list[Ticket], names: str) -> Sequence[Ticket]:
+def tickets(released: list[Ticket], names: str) -> Sequence[Ticket]:
     wakeup = WakeUp(asyncio.get_running_loop())
     return [
-        Ticket(Call(name), prepared(), wakeup, timeout=60, on_abandon=abandoned.append)
+        Ticket(Call(name), prepared(), wakeup, timeout=60, on_release=released.append)
         for name in names
     ]
 
@@ -78,25 +78,25 @@ def test_answers_come_in_the_order_of_the_tickets() -> None:
 
 def test_a_failure_of_one_stops_all() -> None:
     async def test() -> None:
-        abandoned: list[Ticket] = []
-        first, second = tickets(abandoned, "ab")
+        released: list[Ticket] = []
+        first, second = tickets(released, "ab")
         second.put(KeyError("broken"))
         with pytest.raises(KeyError):
             await collect(request(asyncio.Event()), first, second)
-        assert {first, second} <= {*abandoned}
+        assert {first, second} <= {*released}
 
     run(test)
 
 
 def test_a_disconnect_stops_all() -> None:
     async def test() -> None:
-        abandoned: list[Ticket] = []
+        released: list[Ticket] = []
         disconnected = asyncio.Event()
         disconnected.set()
-        one, two = tickets(abandoned, "ab")
+        one, two = tickets(released, "ab")
         with pytest.raises(ApiError) as left:
             await collect(request(disconnected), one, two)
         assert left.value.status == 499
-        assert {one, two} <= {*abandoned}
+        assert {one, two} <= {*released}
 
     run(test)

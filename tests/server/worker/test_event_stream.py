@@ -37,9 +37,9 @@ class Connection:
         return b"".join(message.get("body", b"") for message in self.sent)
 
 
-def ticket(abandoned: list[Ticket]) -> Ticket:
+def ticket(released: list[Ticket]) -> Ticket:
     wakeup = WakeUp(asyncio.get_running_loop())
-    return Ticket(Call("req_1"), prepared(), wakeup, timeout=60, on_abandon=abandoned.append)
+    return Ticket(Call("req_1"), prepared(), wakeup, timeout=60, on_release=released.append)
 
 
 async def frames(*more: asyncio.Event) -> AsyncIterator[bytes]:
@@ -52,8 +52,8 @@ async def frames(*more: asyncio.Event) -> AsyncIterator[bytes]:
 
 def test_frames_and_headers_arrive_unchanged() -> None:
     async def test() -> None:
-        connection, abandoned = Connection(), list[Ticket]()
-        one = ticket(abandoned)
+        connection, released = Connection(), list[Ticket]()
+        one = ticket(released)
         await EventStream(frames(), one)(SCOPE, connection.receive, connection.send)
         headers = dict(connection.sent[0]["headers"])
         assert headers[b"content-type"] == b"text/event-stream; charset=utf-8"
@@ -61,7 +61,7 @@ def test_frames_and_headers_arrive_unchanged() -> None:
         assert headers[b"x-accel-buffering"] == b"no"
         assert connection.body == b"event: done\ndata: {}\n\n"
         assert connection.sent[-1]["more_body"] is False
-        assert abandoned == [one]
+        assert released == [one]
 
     run(test)
 
@@ -83,7 +83,7 @@ def test_comments_keep_the_connection_open() -> None:
 
 def test_a_disconnect_ends_the_frames_and_stops_the_tickets() -> None:
     async def test() -> None:
-        connection, abandoned, closed = Connection(), list[Ticket](), asyncio.Event()
+        connection, released, closed = Connection(), list[Ticket](), asyncio.Event()
 
         async def endless() -> AsyncIterator[bytes]:
             try:
@@ -92,12 +92,12 @@ def test_a_disconnect_ends_the_frames_and_stops_the_tickets() -> None:
             finally:
                 closed.set()
 
-        one, two = ticket(abandoned), ticket(abandoned)
+        one, two = ticket(released), ticket(released)
         connection.disconnected.set()
         async with asyncio.timeout(10):
             await EventStream(endless(), one, two)(SCOPE, connection.receive, connection.send)
         assert closed.is_set()
-        assert abandoned == [one, two]
+        assert released == [one, two]
 
     run(test)
 

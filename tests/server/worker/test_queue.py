@@ -13,7 +13,7 @@ from tests.server.worker.conftest import prepared, run
 
 def ticket(name: str) -> Ticket:
     wakeup = WakeUp(asyncio.get_running_loop())
-    return Ticket(Call(name), prepared(), wakeup, timeout=60, on_abandon=lambda _: None)
+    return Ticket(Call(name), prepared(), wakeup, timeout=60, on_release=lambda _: None)
 
 
 def queue_of(max_running: int, max_waiting: int) -> RequestQueue:

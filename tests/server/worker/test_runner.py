@@ -124,13 +124,13 @@ def test_draining_stops_what_takes_too_long() -> None:
     run(test)
 
 
-def test_the_reader_of_an_abandoned_waiting_request_ends() -> None:
+def test_the_reader_of_a_released_waiting_request_ends() -> None:
     async def test() -> None:
         async with runner_of(GatedBot()) as runner:
             submit(runner, "a")
             waiting = submit(runner, "b")
             reader = asyncio.create_task(all_of(waiting))
-            waiting.abandon()
+            waiting.release()
             async with asyncio.timeout(5):
                 last = (await reader)[-1]
             assert isinstance(last, Done)

@@ -14,11 +14,11 @@ DONE = Done("stop", Usage())
 
 
 def ticket(
-    abandoned: list[Ticket] | None = None, *, timeout: float = 60, wake_interval: float = 0.001
+    released: list[Ticket] | None = None, *, timeout: float = 60, wake_interval: float = 0.001
 ) -> Ticket:
     wakeup = WakeUp(asyncio.get_running_loop(), wake_interval)
-    gone: list[Ticket] = [] if abandoned is None else abandoned
-    return Ticket(Call("a"), prepared(), wakeup, timeout=timeout, on_abandon=gone.append)
+    gone: list[Ticket] = [] if released is None else released
+    return Ticket(Call("a"), prepared(), wakeup, timeout=timeout, on_release=gone.append)
 
 
 def test_neighbouring_deltas_are_merged() -> None:
@@ -60,34 +60,34 @@ def test_the_first_outcome_stays() -> None:
     run(test)
 
 
-def test_a_ticket_is_abandoned_when_its_reader_leaves_or_is_cancelled() -> None:
+def test_a_ticket_is_released_when_its_reader_leaves_or_is_cancelled() -> None:
     async def test() -> None:
-        abandoned: list[Ticket] = []
-        left, cancelled = ticket(abandoned), ticket(abandoned)
+        released: list[Ticket] = []
+        left, cancelled = ticket(released), ticket(released)
         left.put(Start(1, 0))
         events = left.events()
         await anext(events)
         await events.aclose()  # type: ignore[attr-defined]
-        assert abandoned == [left]
+        assert released == [left]
         reader = asyncio.create_task(all_of(cancelled))
         await asyncio.sleep(0)
         reader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reader
-        assert abandoned == [left, cancelled]
+        assert released == [left, cancelled]
 
     run(test)
 
 
 def test_the_time_limit_counts_from_the_arrival() -> None:
     async def test() -> None:
-        abandoned: list[Ticket] = []
-        late = ticket(abandoned, timeout=0)
+        released: list[Ticket] = []
+        late = ticket(released, timeout=0)
         with pytest.raises(ApiError) as error:
             await all_of(late)
         assert error.value.status == 504
         assert error.value is late.outcome
-        assert abandoned[0] is late
+        assert released[0] is late
 
     run(test)
 

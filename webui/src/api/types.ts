@@ -350,7 +350,7 @@ export interface components {
   schemas: {
     /**
      * AssistantMessage
-     * @description The answer of a chat completion.
+     * @description The answer of a chat completion; `reasoning_content` is null without reasoning.
      */
     AssistantMessage: {
       /**
@@ -447,22 +447,20 @@ export interface components {
       usage: components['schemas']['OpenAIUsage']
     }
     /**
+     * ChatCompletionMessage
+     * @description One message of a chat completion request: a text, or parts that are joined to one.
+     */
+    ChatCompletionMessage: {
+      /** Role */
+      role: string
+      /** Content */
+      content?: string | components['schemas']['ContentPart'][] | null
+    }
+    /**
      * ChatCompletionRequest
      * @description POST /v1/chat/completions.
      */
     ChatCompletionRequest: {
-      /** Model */
-      model?: string | null
-      /**
-       * Stream
-       * @default false
-       */
-      stream: boolean
-      stream_options?: components['schemas']['StreamOptions'] | null
-      /** Stop */
-      stop?: string | string[] | null
-      /** N */
-      n?: number | null
       /** Temperature */
       temperature?: number | null
       /** Top P */
@@ -483,8 +481,20 @@ export interface components {
       seed?: number | null
       /** Ignore Eos */
       ignore_eos?: boolean | null
+      /** Model */
+      model?: string | null
+      /**
+       * Stream
+       * @default false
+       */
+      stream: boolean
+      stream_options?: components['schemas']['StreamOptions'] | null
+      /** Stop */
+      stop?: string | string[] | null
+      /** N */
+      n?: number | null
       /** Messages */
-      messages: components['schemas']['ChatTurn'][]
+      messages: components['schemas']['ChatCompletionMessage'][]
       /** Max Tokens */
       max_tokens?: number | null
       /** Max Completion Tokens */
@@ -515,7 +525,7 @@ export interface components {
     }
     /**
      * ChatLogprobs
-     * @description Log-probabilities of an answer.
+     * @description Log-probabilities of a chat completion, one entry per token of the answer.
      */
     ChatLogprobs: {
       /** Content */
@@ -523,7 +533,7 @@ export interface components {
     }
     /**
      * ChatMessage
-     * @description One turn of a conversation.
+     * @description One message of a conversation.
      */
     ChatMessage: {
       /**
@@ -536,7 +546,7 @@ export interface components {
     }
     /**
      * ChatToken
-     * @description A token of the answer and its candidates.
+     * @description A token of the answer, and the most probable tokens at its position.
      */
     ChatToken: {
       /** Token */
@@ -550,16 +560,6 @@ export interface components {
        * @default []
        */
       top_logprobs: components['schemas']['TopToken'][]
-    }
-    /**
-     * ChatTurn
-     * @description One message of a chat completion request.
-     */
-    ChatTurn: {
-      /** Role */
-      role: string
-      /** Content */
-      content?: string | components['schemas']['ContentPart'][] | null
     }
     /**
      * ChatZooAnswer
@@ -581,7 +581,7 @@ export interface components {
      */
     ChatZooQuery: {
       /** Query */
-      query: components['schemas']['OldTurn'][]
+      query: components['schemas']['LegacyMessage'][]
       /**
        * Params
        * @default {}
@@ -597,18 +597,6 @@ export interface components {
      * @description POST /v1/completions.
      */
     CompletionRequest: {
-      /** Model */
-      model?: string | null
-      /**
-       * Stream
-       * @default false
-       */
-      stream: boolean
-      stream_options?: components['schemas']['StreamOptions'] | null
-      /** Stop */
-      stop?: string | string[] | null
-      /** N */
-      n?: number | null
       /** Temperature */
       temperature?: number | null
       /** Top P */
@@ -629,6 +617,18 @@ export interface components {
       seed?: number | null
       /** Ignore Eos */
       ignore_eos?: boolean | null
+      /** Model */
+      model?: string | null
+      /**
+       * Stream
+       * @default false
+       */
+      stream: boolean
+      stream_options?: components['schemas']['StreamOptions'] | null
+      /** Stop */
+      stop?: string | string[] | null
+      /** N */
+      n?: number | null
       /** Prompt */
       prompt: string | string[] | number[] | number[][]
       /** Max Tokens */
@@ -648,7 +648,7 @@ export interface components {
     }
     /**
      * ContentPart
-     * @description A part of a message; only text is understood.
+     * @description A part of a message. Only the type `text` is supported.
      */
     ContentPart: {
       /** Type */
@@ -685,7 +685,7 @@ export interface components {
        */
       functionUsed: string
       /** Messages */
-      messages: components['schemas']['OldTurn'][]
+      messages: components['schemas']['LegacyMessage'][]
       /** Max Tokens */
       max_tokens?: number | null
       /** Temperature */
@@ -833,6 +833,19 @@ export interface components {
       limits: components['schemas']['LimitsBody']
     }
     /**
+     * LegacyMessage
+     * @description ChatZoo's message: the role is HUMAN, BOT or SYSTEM. EduChat's has OpenAI's roles.
+     */
+    LegacyMessage: {
+      /**
+       * Role
+       * @enum {string}
+       */
+      role: 'HUMAN' | 'BOT' | 'SYSTEM' | 'user' | 'assistant' | 'system'
+      /** Content */
+      content: string
+    }
+    /**
      * LimitsBody
      * @description The worker's limits for one request.
      */
@@ -875,7 +888,7 @@ export interface components {
     }
     /**
      * ModelObject
-     * @description A model in OpenAI's list.
+     * @description A model in the list of `/v1/models`.
      */
     ModelObject: {
       /** Id */
@@ -927,21 +940,10 @@ export interface components {
       progress: components['schemas']['ProgressBody'] | null
     }
     /**
-     * OldTurn
-     * @description ChatZoo's message: the role is HUMAN, BOT or SYSTEM.
-     */
-    OldTurn: {
-      /**
-       * Role
-       * @enum {string}
-       */
-      role: 'HUMAN' | 'BOT' | 'SYSTEM' | 'user' | 'assistant' | 'system'
-      /** Content */
-      content: string
-    }
-    /**
      * OpenAIUsage
-     * @description Token counts.
+     * @description Token counts of a request, summed over its prompts.
+     *
+     *     `prompt_tokens_details` has `cached_tokens`: tokens of the prompts that the prefix cache held.
      */
     OpenAIUsage: {
       /** Prompt Tokens */
@@ -1046,7 +1048,7 @@ export interface components {
     }
     /**
      * StreamOptions
-     * @description Options of a stream.
+     * @description Options of a stream: `include_usage` adds a last chunk with the token counts.
      */
     StreamOptions: {
       /**
@@ -1057,7 +1059,7 @@ export interface components {
     }
     /**
      * TextChoice
-     * @description One choice of a text completion.
+     * @description The continuation of one prompt: the prompt's index, the text, and ids where requested.
      */
     TextChoice: {
       /** Index */
@@ -1074,7 +1076,7 @@ export interface components {
     }
     /**
      * TextCompletion
-     * @description A whole text completion; one choice a prompt.
+     * @description A whole text completion, one choice per prompt.
      */
     TextCompletion: {
       /** Id */
@@ -1095,7 +1097,7 @@ export interface components {
     }
     /**
      * TextLogprobs
-     * @description Log-probabilities of a text completion; parallel lists, one entry a token.
+     * @description Log-probabilities of a text completion; parallel lists, one entry per token.
      */
     TextLogprobs: {
       /** Tokens */
@@ -1111,7 +1113,10 @@ export interface components {
     }
     /**
      * TimingsBody
-     * @description Milliseconds since the request arrived, and the decode rate after the first token.
+     * @description Times in milliseconds, and the decode rate after the first token.
+     *
+     *     `queue_ms` starts when the prompt is built and the request enters the queue; `ttft_ms` (time to
+     *     first token) and `total_ms` start when the request arrives.
      */
     TimingsBody: {
       /** Queue Ms */
@@ -1125,7 +1130,7 @@ export interface components {
     }
     /**
      * TopToken
-     * @description A candidate token.
+     * @description One of the most probable tokens at a position: its text, log-probability and UTF-8 bytes.
      */
     TopToken: {
       /** Token */
@@ -1949,7 +1954,7 @@ export interface operations {
     requestBody: {
       content: {
         'application/json':
-          | components['schemas']['OldTurn'][]
+          | components['schemas']['LegacyMessage'][]
           | components['schemas']['ChatZooQuery']
           | components['schemas']['ChatGLMQuery']
           | components['schemas']['MossQuery']
@@ -2099,7 +2104,7 @@ export interface operations {
     requestBody: {
       content: {
         'application/json':
-          components['schemas']['OldTurn'][] | components['schemas']['ChatZooQuery']
+          components['schemas']['LegacyMessage'][] | components['schemas']['ChatZooQuery']
       }
     }
     responses: {

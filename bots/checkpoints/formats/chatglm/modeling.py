@@ -135,8 +135,8 @@ class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         end = context.sum(-1, keepdim=True)
         hole = end
         for mask_id in (self.config.mask_token_id, self.config.gmask_token_id):
-            found = context & (input_ids == mask_id)
-            first = torch.where(found, place, end).amin(-1, keepdim=True)
+            is_mask = context & (input_ids == mask_id)
+            first = torch.where(is_mask, place, end).amin(-1, keepdim=True)
             hole = torch.where(first < end, first, hole)
         return torch.stack((torch.where(answer, hole, place), answer.cumsum(-1) * valid), 1)
 

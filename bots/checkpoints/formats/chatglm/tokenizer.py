@@ -53,9 +53,9 @@ class ChatGLMTokenizer(PiecesTokenizer):
     def __init__(self, pieces: Any, **options: Any) -> None:
         super().__init__(pieces, **options)
         self.gmask_token_id = pieces.piece_to_id("[gMASK]")
-        for one in map(pieces.piece_to_id, _OTHER):
-            self._shown[one] = pieces.id_to_piece(one)
-            self._hidden.add(one)
+        for number in map(pieces.piece_to_id, _OTHER):
+            self._shown[number] = pieces.id_to_piece(number)
+            self._hidden.add(number)
         for name, text in WHITE_SPACE.items():
             self._shown[pieces.piece_to_id(name)] = text
 
@@ -77,9 +77,9 @@ class ChatGLMTokenizer(PiecesTokenizer):
         The first upload of ChatGLM-6B had another vocabulary, whose files still circulate.
         """
         for name in ("bos_token_id", "eos_token_id", "pad_token_id", "gmask_token_id"):
-            one = getattr(self, name)
-            if config.get(name, one) != one:
+            number = getattr(self, name)
+            if config.get(name, number) != number:
                 raise LoadError(
-                    f"config.json says {name} {config[name]}, ice_text.model says {one}: they"
+                    f"config.json says {name} {config[name]}, ice_text.model says {number}: they"
                     " belong to different versions of ChatGLM-6B."
                 )

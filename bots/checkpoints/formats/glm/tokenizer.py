@@ -33,7 +33,7 @@ class ChatGLM2Tokenizer(PiecesTokenizer):
             pieces.eos_id(): "</s>",
             **dict(enumerate(cls.specials, pieces.get_piece_size())),
         }
-        added = {one: AddedToken(name, special=True) for one, name in ids.items()}
+        added = {number: AddedToken(name, special=True) for number, name in ids.items()}
         return cls(
             pieces,
             added_tokens_decoder=added,

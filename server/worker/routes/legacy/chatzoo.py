@@ -22,9 +22,9 @@ from server.worker.routes.legacy.schema import (
     ChatGLMQuery,
     ChatZooAnswer,
     ChatZooQuery,
+    LegacyMessages,
     MossQuery,
     PairAnswer,
-    Turns,
 )
 from server.worker.routes.legacy.shared import STATUSES, Context, answer_pairs
 
@@ -41,7 +41,7 @@ async def ask(
         case ChatGLMQuery():
             return await answer_pairs(context, body, body.history, None)
         case MossQuery():
-            # The turn is held until the answer is remembered: the next question needs it.
+            # The conversation is locked until the answer is stored: the next question needs it.
             async with worker.conversations.turn(body.uid) as (uid, pairs):
                 return await answer_pairs(context, body, pairs, uid)
         case ChatZooQuery():
@@ -55,7 +55,7 @@ async def _answer_chatzoo(context: Context, body: ChatZooQuery) -> ChatZooAnswer
         if body.prompt is not None:
             prepared = await context.worker.prepare_text(body.prompt, body.params)
         else:
-            messages = [turn.to_message() for turn in body.query]
+            messages = [message.to_message() for message in body.query]
             prepared = await context.worker.prepare(messages, body.params)
         return ChatZooAnswer(response=(await context.answer(prepared)).text)
     except (ApiError, BotError) as error:
@@ -77,12 +77,12 @@ async def parameters(worker: WorkerDep) -> dict[str, Any]:
 )
 async def get_prompt(
     body: Annotated[
-        Annotated[Turns, Tag("list")] | Annotated[ChatZooQuery, Tag("query")],
+        Annotated[LegacyMessages, Tag("list")] | Annotated[ChatZooQuery, Tag("query")],
         Discriminator(lambda body: "list" if isinstance(body, list) else "query"),
     ],
     worker: WorkerDep,
 ) -> Response:
     """ChatZoo: the text that the model would be given."""
-    turns = body.query if isinstance(body, ChatZooQuery) else body
-    prepared = await worker.prepare([turn.to_message() for turn in turns], {})
+    messages = body.query if isinstance(body, ChatZooQuery) else body
+    prepared = await worker.prepare([message.to_message() for message in messages], {})
     return PlainTextResponse(prepared.inputs.prompt)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from server.worker.routes.deps import CallDep, WorkerDep, authorized
-from server.worker.routes.legacy.schema import MossQuery, PairAnswer, Turns
+from server.worker.routes.legacy.schema import LegacyMessages, MossQuery, PairAnswer
 from server.worker.routes.legacy.shared import STATUSES, Context, answer_pairs, timestamp
 from server.worker.worker import Worker
 
@@ -24,7 +24,7 @@ class EduChatQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     functionUsed: str = ""
-    messages: Turns
+    messages: LegacyMessages
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -64,7 +64,7 @@ async def chat(
     body: EduChatQuery, request: Request, worker: WorkerDep, call: CallDep
 ) -> EduChatAnswer:
     """EduChat's demo: a conversation in one of its modes."""
-    messages = [turn.to_message() for turn in body.messages]
+    messages = [message.to_message() for message in body.messages]
     prepared = await worker.prepare(messages, body.params(worker))
     answer = await Context(request, worker, call).answer(prepared)
     return EduChatAnswer(response=answer.text, inner_thought=answer.reasoning, time=timestamp())

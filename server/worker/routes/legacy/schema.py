@@ -16,24 +16,24 @@ _ROLES: dict[str, Role] = {
 }
 
 
-class OldTurn(BaseModel):
-    """ChatZoo's message: the role is HUMAN, BOT or SYSTEM."""
+class LegacyMessage(BaseModel):
+    """ChatZoo's message: the role is HUMAN, BOT or SYSTEM. EduChat's has OpenAI's roles."""
 
     role: Literal["HUMAN", "BOT", "SYSTEM", "user", "assistant", "system"]
     content: Text
 
     def to_message(self) -> Message:
-        """The message as bots take it."""
+        """The message in the form that bots take."""
         return Message(_ROLES[self.role.upper()], self.content)
 
 
-Turns = Annotated[list[OldTurn], Field(min_length=1)]
+LegacyMessages = Annotated[list[LegacyMessage], Field(min_length=1)]
 
 
 class ChatZooQuery(BaseModel):
     """ChatZoo: a conversation, settings, and perhaps the finished prompt."""
 
-    query: Turns
+    query: LegacyMessages
     params: dict[str, Any] = {}
     prompt: Text | None = None
 
@@ -79,7 +79,7 @@ def _protocol(body: Any) -> str:
 
 
 AnyQuery = Annotated[
-    Annotated[Turns, Tag("list")]
+    Annotated[LegacyMessages, Tag("list")]
     | Annotated[ChatZooQuery, Tag("query")]
     | Annotated[ChatGLMQuery, Tag("history")]
     | Annotated[MossQuery, Tag("prompt")],

@@ -39,7 +39,7 @@ router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[authorized])
 
 def _settings(body: ChatCompletionRequest, worker: Worker) -> dict[str, Any]:
     """The settings of a request by the names that bots use. Raises InvalidRequest."""
-    settings = body.sampling()
+    settings = body.params()
     limit = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
     if limit is not None:
         settings["max_new_tokens"] = limit
@@ -63,7 +63,7 @@ async def chat_completions(
     worker.check_ready()
     worker.runner.check_capacity()
     params = check_supported(_settings(body, worker), worker)
-    messages = [turn.to_message() for turn in body.messages]
+    messages = [message.to_message() for message in body.messages]
     prepared = await worker.prepare(messages, params)
     ticket = worker.runner.submit(prepared, call)
     if body.stream:
@@ -95,7 +95,7 @@ def _chat_logprobs(logprobs: list[TokenLogprob]) -> ChatLogprobs:
         content=[
             ChatToken(
                 **top(item.text, item.logprob or 0.0),
-                top_logprobs=[TopToken(**top(one.text, one.logprob)) for one in item.top],
+                top_logprobs=[TopToken(**top(token.text, token.logprob)) for token in item.top],
             )
             for item in logprobs
         ]

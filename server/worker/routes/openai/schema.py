@@ -12,20 +12,6 @@ from bots.errors import InvalidRequest
 from bots.events import Message, Role
 from server.worker.schema import Text
 
-_SAMPLING = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "ignore_eos",
-)
-
-
 _ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
@@ -34,14 +20,9 @@ _ROLES: dict[str, Role] = {
 }
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class _Sampling(BaseModel):
+    """The sampling fields, which have the names of the bots' settings."""
 
-    model: str | None = None
-    stream: bool = False
-    stream_options: "StreamOptions | None" = None
-    stop: str | list[str] | None = None
-    n: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -53,14 +34,27 @@ class _Request(BaseModel):
     seed: int | None = None
     ignore_eos: bool | None = None
 
-    def sampling(self) -> dict[str, Any]:
-        """The sampling settings in the request, by the names that bots use."""
-        given = {name: value for name in _SAMPLING if (value := getattr(self, name)) is not None}
+
+class _Request(_Sampling):
+    model_config = ConfigDict(extra="ignore")
+
+    model: str | None = None
+    stream: bool = False
+    stream_options: "StreamOptions | None" = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+
+    def params(self) -> dict[str, Any]:
+        """The sampling fields that are set and the stop texts, as settings of a bot.
+
+        Raises InvalidRequest for an `n` other than 1, because a request gets one answer.
+        """
+        params = self.model_dump(include=set(_Sampling.model_fields), exclude_none=True)
         if self.stop:
-            given["stop"] = [self.stop] if isinstance(self.stop, str) else self.stop
+            params["stop"] = [self.stop] if isinstance(self.stop, str) else self.stop
         if self.n not in (None, 1):
             raise InvalidRequest("n: one answer a request.", param="n")
-        return given
+        return params
 
     @property
     def include_usage(self) -> bool:
@@ -69,26 +63,29 @@ class _Request(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """Options of a stream."""
+    """Options of a stream: `include_usage` adds a last chunk with the token counts."""
 
     include_usage: bool = False
 
 
 class ContentPart(BaseModel):
-    """A part of a message; only text is understood."""
+    """A part of a message. Only the type `text` is supported."""
 
     type: str
     text: Text | None = None
 
 
-class ChatTurn(BaseModel):
-    """One message of a chat completion request."""
+class ChatCompletionMessage(BaseModel):
+    """One message of a chat completion request: a text, or parts that are joined to one."""
 
     role: str
     content: Text | list[ContentPart] | None = None
 
     def to_message(self) -> Message:
-        """The bot's form of it. Raises InvalidRequest for what is not text."""
+        """The message in the form that bots take.
+
+        Raises InvalidRequest for an unknown role and for parts that are not text.
+        """
         role = _ROLES.get(self.role)
         if role is None:
             raise InvalidRequest(f"messages: role {self.role!r} is not known.", param="messages")
@@ -103,7 +100,7 @@ class ChatTurn(BaseModel):
 class ChatCompletionRequest(_Request):
     """POST /v1/chat/completions."""
 
-    messages: list[ChatTurn] = Field(min_length=1)
+    messages: list[ChatCompletionMessage] = Field(min_length=1)
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | None = None
@@ -121,7 +118,10 @@ class CompletionRequest(_Request):
 
 
 class OpenAIUsage(BaseModel):
-    """Token counts."""
+    """Token counts of a request, summed over its prompts.
+
+    `prompt_tokens_details` has `cached_tokens`: tokens of the prompts that the prefix cache held.
+    """
 
     prompt_tokens: int
     completion_tokens: int
@@ -130,7 +130,7 @@ class OpenAIUsage(BaseModel):
 
 
 class TopToken(BaseModel):
-    """A candidate token."""
+    """One of the most probable tokens at a position: its text, log-probability and UTF-8 bytes."""
 
     token: str
     logprob: float
@@ -138,19 +138,19 @@ class TopToken(BaseModel):
 
 
 class ChatToken(TopToken):
-    """A token of the answer and its candidates."""
+    """A token of the answer, and the most probable tokens at its position."""
 
     top_logprobs: list[TopToken] = []
 
 
 class ChatLogprobs(BaseModel):
-    """Log-probabilities of an answer."""
+    """Log-probabilities of a chat completion, one entry per token of the answer."""
 
     content: list[ChatToken]
 
 
 class AssistantMessage(BaseModel):
-    """The answer of a chat completion."""
+    """The answer of a chat completion; `reasoning_content` is null without reasoning."""
 
     role: Literal["assistant"] = "assistant"
     content: str
@@ -178,7 +178,7 @@ class ChatCompletion(BaseModel):
 
 
 class TextLogprobs(BaseModel):
-    """Log-probabilities of a text completion; parallel lists, one entry a token."""
+    """Log-probabilities of a text completion; parallel lists, one entry per token."""
 
     tokens: list[str]
     token_logprobs: list[float | None]
@@ -187,7 +187,7 @@ class TextLogprobs(BaseModel):
 
 
 class TextChoice(BaseModel):
-    """One choice of a text completion."""
+    """The continuation of one prompt: the prompt's index, the text, and ids where requested."""
 
     index: int
     text: str
@@ -198,7 +198,7 @@ class TextChoice(BaseModel):
 
 
 class TextCompletion(BaseModel):
-    """A whole text completion; one choice a prompt."""
+    """A whole text completion, one choice per prompt."""
 
     id: str
     object: Literal["text_completion"] = "text_completion"
@@ -209,7 +209,7 @@ class TextCompletion(BaseModel):
 
 
 class ModelObject(BaseModel):
-    """A model in OpenAI's list."""
+    """A model in the list of `/v1/models`."""
 
     id: str
     object: Literal["model"] = "model"

@@ -51,7 +51,7 @@ def _prompts(body: CompletionRequest) -> list[str] | list[list[int]]:
 def _settings(body: CompletionRequest, worker: Worker) -> dict[str, Any]:
     """The settings of a request by the names that bots use; 16 new tokens by default, as OpenAI."""
     limit = 16 if body.max_tokens is None else body.max_tokens
-    settings = body.sampling() | {"max_new_tokens": limit}
+    settings = body.params() | {"max_new_tokens": limit}
     if body.logprobs is not None:
         settings |= logprob_settings(body.logprobs, worker)
         if body.echo:
@@ -78,7 +78,7 @@ async def completions(
     prepared = [await worker.prepare_text(prompt, params) for prompt in prompts]
     worker.runner.check_capacity(len(prompts))
     calls = [replace(call, id=f"{call.id}-{n}") if n else call for n in range(len(prepared))]
-    tickets = [worker.runner.submit(one, name) for one, name in zip(prepared, calls, strict=True)]
+    tickets = [worker.runner.submit(*pair) for pair in zip(prepared, calls, strict=True)]
     if body.stream:
         return EventStream(_text_frames(tickets, worker, body), *tickets)
     answers = await collect(request, *tickets)
@@ -135,10 +135,10 @@ def _by_text(top: Sequence[TopLogprob]) -> dict[str, float]:
 
     Two tokens may have the same text, such as two halves of characters; the better one stays.
     """
-    found: dict[str, float] = {}
-    for one in top:
-        found.setdefault(one.text, one.logprob)
-    return found
+    by_text: dict[str, float] = {}
+    for token in top:
+        by_text.setdefault(token.text, token.logprob)
+    return by_text
 
 
 async def _text_frames(

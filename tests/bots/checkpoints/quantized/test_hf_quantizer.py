@@ -55,7 +55,7 @@ def test_int8_on_load(folder: Path) -> None:
     kinds = {type(one).__name__ for one in model.modules() if isinstance(one, torch.nn.Linear)}
     assert kinds == {"QuantizedLinear"}
     assert model.get_input_embeddings().weight.dtype == torch.float32
-    assert checkpoint.runs == "int8 (torch int8pack)"
+    assert checkpoint.quantization_in_use == "int8 (torch int8pack)"
     assert near(logits(model), logits(plain), 0.03)
 
 
@@ -64,7 +64,7 @@ def test_int8_as_on_a_gpu(folder: Path) -> None:
     wanted = logits(Checkpoint(folder).load(quantization="int8", **CPU))
     checkpoint = Checkpoint(folder)
     found = logits(checkpoint.load(quantization="int8", device="cuda", **CPU))
-    assert checkpoint.runs == "int8 (torch)"
+    assert checkpoint.quantization_in_use == "int8 (torch)"
     assert near(found, wanted, 0.02)
 
 
@@ -98,7 +98,9 @@ def test_the_kernels_of_bfloat16(name: str) -> None:
     """PyTorch's own kernels give the originals' numbers, as near as bfloat16 is."""
     checkpoint = Checkpoint(GOLDEN / name)
     model = checkpoint.load(dtype=torch.bfloat16, device_map={"": "cpu"})
-    assert "int4pack" in str(checkpoint.runs) or "int8pack" in str(checkpoint.runs)
+    assert "int4pack" in str(checkpoint.quantization_in_use) or "int8pack" in str(
+        checkpoint.quantization_in_use
+    )
     case = cases(name)[0]
     more = {"position_ids": torch.tensor(p)} if (p := case.facts.get("position_ids")) else {}
     with torch.inference_mode():
@@ -120,7 +122,7 @@ def test_full_size_when_asked() -> None:
     checkpoint = Checkpoint(GOLDEN / "llama_gptq")
     model = checkpoint.load(quantization="none", **CPU)
     assert not any(isinstance(one, QuantizedLinear) for one in model.modules())
-    assert checkpoint.runs == "gptq int4 (full size)"
+    assert checkpoint.quantization_in_use == "gptq int4 (full size)"
     packed = Checkpoint(GOLDEN / "llama_gptq").load(**CPU)
     assert torch.allclose(logits(model), logits(packed), atol=1e-5)
 

@@ -54,7 +54,7 @@ def test_numbers_are_near_in_less_memory(way: str, folder: Path) -> None:
     plain = Checkpoint(folder).load(**CPU)
     checkpoint = Checkpoint(folder)
     model = checkpoint.load(quantization=way, **CPU)
-    assert str(checkpoint.runs).startswith(f"{way} ({LIBRARIES[way]} ")
+    assert str(checkpoint.quantization_in_use).startswith(f"{way} ({LIBRARIES[way]} ")
     wanted, found = logits(plain), logits(model)
     assert float((found - wanted).abs().max() / wanted.abs().max()) < SHARE[way]
     assert not torch.equal(found, wanted)
@@ -81,7 +81,7 @@ def test_what_is_quantized_already_is_refused() -> None:
 def test_gptq_refuses_what_is_not() -> None:
     checkpoint = Checkpoint(GOLDEN / "llama_gptq")
     checkpoint.load(quantization="gptq", **CPU)
-    assert checkpoint.runs == "gptq int4 (torch)"
+    assert checkpoint.quantization_in_use == "gptq int4 (torch)"
     for name in ("llama", "chatglm_int4"):
         with pytest.raises(LoadError, match="are not GPTQ"):
             Checkpoint(GOLDEN / name).load(quantization="gptq", **CPU)

@@ -7,7 +7,7 @@ import pytest
 from transformers import T5ForConditionalGeneration
 
 from bots.engine.beam import BeamDecoder
-from bots.engine.decoders import choose_decoders
+from bots.engine.decoder_selection import choose_decoders
 from bots.engine.scheduler import Scheduler
 from bots.engine.sequential import SequentialDecoder
 from bots.streaming.pause import wait_at_pauses
@@ -38,7 +38,7 @@ def test_a_model_that_cannot_says_so_once(caplog: pytest.LogCaptureFixture) -> N
     assert isinstance(decoders.single, SequentialDecoder)
     assert decoders.obstacle == "It is an encoder-decoder model."
     [record] = caplog.records
-    assert (record.levelno, record.name) == (logging.WARNING, "bots.engine.decoders")
+    assert (record.levelno, record.name) == (logging.WARNING, "bots.engine.decoder_selection")
     assert record.getMessage() == (
         "T5ForConditionalGeneration decodes one request at a time: It is an encoder-decoder model."
     )
