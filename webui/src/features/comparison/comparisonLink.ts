@@ -30,7 +30,9 @@ export function linkOf(page: string, { panes, prompt, layout }: Comparison): str
       ...(system.trim() ? { system } : {}),
     }
     const worker = `worker=${encodeURIComponent(workerUrl)}`
-    return Object.keys(details).length ? [worker, `pane=${shorter(JSON.stringify(details))}`] : [worker]
+    return Object.keys(details).length
+      ? [worker, `pane=${shorter(JSON.stringify(details))}`]
+      : [worker]
   })
   if (prompt) parts.push(`prompt=${encodeURIComponent(prompt)}`)
   if (layout === 'rows') parts.push('layout=rows')

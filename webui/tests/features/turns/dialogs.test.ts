@@ -22,7 +22,8 @@ beforeEach(() => {
 })
 
 const get = (id: string) => document.querySelector<HTMLElement>(`[data-testid=${id}]`)!
-const labels = (id: string) => [...get(id).querySelectorAll('option')].map((option) => option.text.trim())
+const labels = (id: string) =>
+  [...get(id).querySelectorAll('option')].map((option) => option.text.trim())
 
 describe('the comparison of two answers', () => {
   async function open(...texts: string[]) {

@@ -47,14 +47,19 @@ function start() {
 }
 
 describe('MarkdownView', () => {
-  it('ends with the result of one rendering of the whole, whatever the chunks', { timeout: 30_000 }, () => {
-    const whole = start().show(SAMPLE, true).blocks
-    for (const size of [1, 3, 17]) {
-      const view = start()
-      for (let end = size; end < SAMPLE.length; end += size) view.show(SAMPLE.slice(0, end), false)
-      expect(view.show(SAMPLE, true).blocks).toEqual(whole)
-    }
-  })
+  it(
+    'ends with the result of one rendering of the whole, whatever the chunks',
+    { timeout: 30_000 },
+    () => {
+      const whole = start().show(SAMPLE, true).blocks
+      for (const size of [1, 3, 17]) {
+        const view = start()
+        for (let end = size; end < SAMPLE.length; end += size)
+          view.show(SAMPLE.slice(0, end), false)
+        expect(view.show(SAMPLE, true).blocks).toEqual(whole)
+      }
+    },
+  )
 
   it('gives the same result if the time is always over', { timeout: 30_000 }, () => {
     const whole = start().show(SAMPLE, true).blocks
