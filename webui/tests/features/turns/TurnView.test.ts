@@ -78,7 +78,7 @@ describe('a turn', () => {
       done,
     )
     expect(wrapper.text()).toContain('The model gave an empty answer.')
-    expect(wrapper.text()).toContain('The oldest 2 turns did not fit')
+    expect(wrapper.text()).toContain('The oldest 2 messages were left out')
   })
 
   it('shows an error with its text so far, and can try again', async () => {
