@@ -1,12 +1,31 @@
 // @vitest-environment jsdom
 import { mount } from '@vue/test-utils'
 import { clear } from 'idb-keyval'
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Ref } from 'vue'
 import { usePreferences } from '../src/features/preferences/preferencesStore'
 import { db } from '../src/features/sessions/sessionDatabase'
 import { addPane, answered, happen } from './features/page'
 import 'fake-indexeddb/auto'
 
+let App: typeof import('../src/App.vue').default
+let help: Ref<boolean>
+
+beforeAll(async () => {
+  // Modules are shared with other test files, some of which replace what the page imports.
+  vi.resetModules()
+  // Also what the page loads later, so that no test waits for a file.
+  const [page, { useShortcutHelp }, { loadLanguage }] = await Promise.all([
+    import('../src/App.vue'),
+    import('../src/features/shortcuts/shortcutHelp'),
+    import('../src/locales/useI18n'),
+    import('../src/features/shell/deferredParts'),
+    import('../src/lib/markdown/view'),
+  ])
+  await loadLanguage('en')
+  App = page.default
+  help = useShortcutHelp()
+}, 30_000)
 beforeEach(async () => {
   // No hub: the page comes from a static file server.
   vi.stubGlobal('fetch', () => Promise.resolve(new Response('', { status: 404 })))
@@ -18,8 +37,6 @@ beforeEach(async () => {
       disconnect() {}
     },
   )
-  // Modules are shared with other test files, some of which replace what the page imports.
-  vi.resetModules()
   await clear(db())
 })
 afterAll(() => void vi.resetModules())
@@ -31,17 +48,11 @@ async function openPage(isWide = true) {
     addEventListener: () => {},
     removeEventListener: () => {},
   }))
-  const [{ default: App }, { loadLanguage }, { useShortcutHelp }] = await Promise.all([
-    import('../src/App.vue'),
-    import('../src/locales/useI18n'),
-    import('../src/features/shortcuts/shortcutHelp'),
-  ])
-  await loadLanguage('en')
   const wrapper = mount(App, { attachTo: document.body })
   // The last step of its start.
   await vi.waitFor(() => expect(document.activeElement?.id).toBe('prompt'))
   const prompt = wrapper.get<HTMLTextAreaElement>('#prompt')
-  return { wrapper, prompt, help: useShortcutHelp() }
+  return { wrapper, prompt }
 }
 
 const HELP = { key: '?', shiftKey: true, bubbles: true }
@@ -56,7 +67,9 @@ describe('the page', () => {
 
   it('hides the sidebar by its button, which gets the focus if the sidebar had it', async () => {
     const { wrapper } = await openPage()
-    await vi.waitFor(() => expect(wrapper.find('nav [data-testid=new-session]').exists()).toBe(true))
+    await vi.waitFor(() =>
+      expect(wrapper.find('nav [data-testid=new-session]').exists()).toBe(true),
+    )
     wrapper.get<HTMLElement>('nav [data-testid=new-session]').element.focus()
     const button = wrapper.get('[data-testid=sidebar]')
     expect(button.attributes('aria-expanded')).toBe('true')
@@ -87,7 +100,7 @@ describe('the page', () => {
   })
 
   it('opens the list of shortcuts by a key, until it is unmounted', async () => {
-    const { wrapper, help } = await openPage()
+    const { wrapper } = await openPage()
     pressHelp()
     await vi.waitFor(() => expect(document.querySelector('dialog')?.open).toBe(true))
     help.value = false
