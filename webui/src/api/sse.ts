@@ -81,7 +81,7 @@ function toEvent(type: string, text: string): StreamEvent {
     const body = 'error' in data ? (data as { error: unknown }).error : data
     return { type, data: toErrorBody(body) }
   }
-  // The answer's text stays as it is. All other texts appear among the page's own words.
+  // The answer's text stays unchanged. All other texts appear among the page's own words.
   const isText = type === 'delta' || type === 'replace'
   return { type, data: isText ? textsOf(data) : escapeInvisibleDeep(data) } as StreamEvent
 }

@@ -15,14 +15,14 @@ export interface Mark {
   others: number
 }
 
-/** The turn in `other` that belongs to `turn` of `own`, or undefined. */
+/** The turn in `otherTurns` that belongs to `turn`, one of `ownTurns`; undefined if none does. */
 export function counterpart(
   turn: Turn,
-  own: readonly Turn[],
-  other: readonly Turn[],
+  ownTurns: readonly Turn[],
+  otherTurns: readonly Turn[],
 ): Turn | undefined {
-  const found = nearest(turn, other)
-  return found && nearest(found, own)?.id === turn.id ? found : undefined
+  const match = nearest(turn, otherTurns)
+  return match && nearest(match, ownTurns)?.id === turn.id ? match : undefined
 }
 
 function nearest(turn: Turn, turns: readonly Turn[]): Turn | undefined {
@@ -43,11 +43,11 @@ export function askedAt(turn: Turn): number {
 /** Marks by turn id, for turns that at least two panes have and that have ended in all of them. */
 export function marksOf(panes: readonly (readonly Turn[])[]): Map<string, Mark> {
   const marks = new Map<string, Mark>()
-  for (const own of panes) {
-    for (const turn of own) {
+  for (const turns of panes) {
+    for (const turn of turns) {
       const others = panes
-        .filter((other) => other !== own)
-        .map((other) => counterpart(turn, own, other)?.answer)
+        .filter((otherTurns) => otherTurns !== turns)
+        .map((otherTurns) => counterpart(turn, turns, otherTurns)?.answer)
         .filter((answer) => answer !== undefined)
       const { answer } = turn
       if ([answer, ...others].some(isBusy)) continue

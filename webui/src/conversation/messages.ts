@@ -21,11 +21,11 @@ export function toMessages(turns: readonly Turn[]): Message[] {
 
 /**
  * The messages that `answer`, a version of the turn at `index`, was requested with. The turns before
- * it may show other versions by now; `answer.after` says which ones were sent.
+ * it may show other versions by now; `answer.versionsBefore` lists those that were sent.
  */
 export function messagesBehind(turns: readonly Turn[], index: number, answer: Answer): Message[] {
   const before = turns.slice(0, index).map((turn, at) => {
-    const sent = versionsOf(turn)[answer.after?.[at] ?? turn.earlier.length]
+    const sent = versionsOf(turn)[answer.versionsBefore?.[at] ?? turn.earlier.length]
     return { ...turn, answer: sent ?? turn.answer }
   })
   return [...toMessages(before), { role: 'user', content: turns[index]!.prompt }]

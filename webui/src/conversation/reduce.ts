@@ -1,8 +1,8 @@
 /**
  * Changes a conversation by events: `reduce(conversation, event)` gives the next conversation.
  *
- * Live streams, imported files and tests all go through this one pure function. It uses no network,
- * no clock (events carry their time, in milliseconds since the epoch) and no Vue.
+ * Live streams, stored conversations and tests all go through this one pure function. It uses no
+ * network, no clock (events carry their time, in milliseconds since the epoch) and no Vue.
  */
 import type { ParamValues, StreamEvent } from '../api/wire'
 import { isBusy } from './turns'
@@ -129,7 +129,7 @@ function step(answer: Answer, event: AnswerEvent): Answer {
         requestId: event.data.id,
         model: event.data.model ?? null,
         promptTokens: event.data.prompt_tokens ?? null,
-        droppedTurns: event.data.dropped_turns ?? 0,
+        droppedMessages: event.data.dropped_turns ?? 0,
       }
     case 'delta':
       return {
@@ -179,14 +179,14 @@ function newAnswer({ params, system, at }: RequestDetails, before: readonly Turn
     requestId: null,
     model: null,
     promptTokens: null,
-    droppedTurns: 0,
+    droppedMessages: 0,
     finishReason: null,
     usage: null,
     timings: null,
     error: null,
     params,
     system,
-    after: before.map(({ earlier }) => earlier.length),
+    versionsBefore: before.map(({ earlier }) => earlier.length),
     sentAt: at,
     firstAt: null,
     endedAt: null,
@@ -218,19 +218,4 @@ function withTurn(
   const changed = change(turn)
   if (changed === turn) return conversation
   return { ...conversation, turns: conversation.turns.with(index, changed) }
-}
-
-/**
- * A stored conversation with nothing running: an answer that had not ended when the page was closed
- * gets the error `interrupted`.
- */
-export function atRest(conversation: Conversation, at: number): Conversation {
-  // Sessions stored before turns had versions lack both lists.
-  const turns = conversation.turns.map((turn) => ({
-    ...turn,
-    earlier: turn.earlier ?? [],
-    later: turn.later ?? [],
-  }))
-  const message = 'the page was closed before the answer ended'
-  return reduce({ turns }, { type: 'fail', failure: { message, code: 'interrupted' }, at })
 }

@@ -23,8 +23,8 @@ export interface Answer {
   requestId: string | null
   model: string | null
   promptTokens: number | null
-  /** Turns that the worker left out because the context was full. */
-  droppedTurns: number
+  /** Number of messages that the worker left out of the prompt; `dropped_turns` on the wire. */
+  droppedMessages: number
   finishReason: string | null
   usage: Usage | null
   timings: Timings | null
@@ -32,8 +32,11 @@ export interface Answer {
   /** Settings and system prompt that the request was sent with. */
   params: ParamValues
   system: string | null
-  /** For each turn before: the index of the version that was part of this request. */
-  after?: readonly number[]
+  /**
+   * For each earlier turn: the index of the version whose text this request contained. Missing in
+   * answers that were stored before turns had versions; then the present ones are assumed.
+   */
+  versionsBefore?: readonly number[]
   sentAt: number
   firstAt: number | null
   endedAt: number | null

@@ -27,7 +27,7 @@ describe('client', () => {
     expect(new Headers(init!.headers).get('authorization')).toBe('Bearer sesame')
   })
 
-  it('reads the one error body, its status and when to come back', async () => {
+  it('reads the error body, the status and the time to wait', async () => {
     answer('{"error":{"message":"full","type":"t","param":null,"code":"queue_full"}}', {
       status: 429,
       headers: { 'retry-after': '7' },
@@ -41,7 +41,7 @@ describe('client', () => {
     })
   })
 
-  it('says the status of an answer that is not ours', async () => {
+  it('reports the status of a response that is not from a worker', async () => {
     answer('<h1>Bad gateway</h1>', { status: 502, statusText: 'Bad Gateway' })
     await expect(getInfo(target)).rejects.toMatchObject({
       message: '502 Bad Gateway',

@@ -34,7 +34,7 @@ const textOf = (events: StreamEvent[]) =>
 const withoutWords = (events: StreamEvent[]) => events.filter(({ type }) => type !== 'delta')
 
 describe('readEvents', () => {
-  it('gives the same events wherever two cuts fall, through characters too', async () => {
+  it('yields the same events wherever the bytes are cut, also within characters', async () => {
     const whole = bytes(START + delta('héllo 世界 🦊👩‍👩‍👧') + delta('!') + DONE)
     const expected = await collect(streamOf([whole]))
     expect(textOf(expected)).toBe('héllo 世界 🦊👩‍👩‍👧!')
@@ -54,7 +54,7 @@ describe('readEvents', () => {
     expect(textOf(events)).toBe('世界')
   })
 
-  it('gives words that came together as one event', async () => {
+  it('joins deltas of one chunk into one event', async () => {
     const thought = 'event: delta\ndata: {"reasoning":"hm"}\n\n'
     const chunks = [START + delta('a') + thought + delta('b') + thought, delta('c') + DONE]
     const events = await collect(streamOf(chunks.map(bytes)))
@@ -63,7 +63,7 @@ describe('readEvents', () => {
     expect(events[2]).toMatchObject({ data: { text: 'c' } })
   })
 
-  it('keeps the order of words and what replaces them', async () => {
+  it('keeps the order of deltas and `replace`', async () => {
     const replace = 'event: replace\ndata: {"text":"A"}\n\n'
     const events = await collect(
       streamOf([bytes(START + delta('a') + replace + delta('b') + DONE)]),
@@ -82,7 +82,7 @@ describe('readEvents', () => {
     expect(events.map(({ type }) => type)).toEqual(['start', 'done'])
   })
 
-  it('takes the error out of its body', async () => {
+  it('reads the error from its body', async () => {
     const error = 'event: error\ndata: {"error":{"message":"no memory","code":"out_of_memory"}}\n\n'
     const events = await collect(streamOf([bytes(START + error)]))
     expect(events.at(-1)).toEqual({
@@ -109,7 +109,7 @@ describe('readEvents', () => {
     expect(textOf(seen)).toBe(text.includes('half') ? 'half' : '')
   })
 
-  it('says why a connection broke, after what came before', async () => {
+  it('raises the reason of a broken connection, after the events before it', async () => {
     const body = streamOf([bytes(START + delta('half'))], new TypeError('network error'))
     const seen: StreamEvent[] = []
     const read = async () => {
@@ -119,7 +119,7 @@ describe('readEvents', () => {
     expect(textOf(seen)).toBe('half')
   })
 
-  it('lets an abort through as an abort', async () => {
+  it('raises an abort as an abort', async () => {
     const body = streamOf([bytes(START)], new DOMException('stopped', 'AbortError'))
     await expect(collect(body)).rejects.toMatchObject({ name: 'AbortError' })
   })

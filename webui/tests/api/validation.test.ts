@@ -14,18 +14,18 @@ const INFO = {
 }
 
 describe('toInfo', () => {
-  it('keeps what is as it should be', () => {
+  it('keeps valid fields', () => {
     expect(toInfo(INFO)).toMatchObject(INFO)
   })
 
   it.each([null, [], 'ready', 7, {}, { state: 'asleep' }])(
-    'refuses what is no worker: %j',
+    'refuses a response that is not from a worker: %j',
     (json) => {
       expect(() => toInfo(json)).toThrow('this is no ChatZoo worker')
     },
   )
 
-  it('makes null or nothing of what has another type', () => {
+  it('replaces values of a wrong type by null, or leaves them out', () => {
     const wrong = {
       state: 'ready',
       name: {},
@@ -47,7 +47,7 @@ describe('toInfo', () => {
     expect(progress).toMatchObject({ stage: '3', fraction: null })
   })
 
-  it('shows characters that would reorder a card', () => {
+  it('escapes characters that would reorder a card', () => {
     expect(toInfo({ ...INFO, name: 'a\u202eb' }).name).toBe('a⟨U+202E⟩b')
   })
 })
@@ -65,7 +65,7 @@ describe('toParams', () => {
     expect(properties![name]).toMatchObject({ enum: values, title: 'x⟨U+200B⟩', description: '' })
   })
 
-  it('names a setting that has no title after itself, and drops what is no list', () => {
+  it('uses the name of a setting without a title, and drops a wrong enum', () => {
     const { properties } = toParams({
       properties: { seed: { enum: 'all', anyOf: [1, { type: 'null' }] } },
     })
@@ -78,7 +78,7 @@ describe('toParams', () => {
 })
 
 describe('toHubWorkers', () => {
-  it('gives each worker with an address all that the page asks for', () => {
+  it('fills in all fields of each worker that has an address', () => {
     const found = toHubWorkers({
       workers: [
         { id: 1, url: '127.0.0.1:8081', name: 'Fox', health: { state: 'ready', restarts: 2 } },

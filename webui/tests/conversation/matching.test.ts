@@ -37,7 +37,7 @@ describe('counterpart', () => {
 })
 
 describe('marks', () => {
-  it('say how many of the others are the same, whatever the space around them', () => {
+  it('count the other answers with the same text, ignoring space around it', () => {
     const [[a], [b], [c]] = verdicts(
       [turn('x', 'yes')],
       [turn('x', ' yes\n')],
@@ -48,7 +48,7 @@ describe('marks', () => {
     expect(c).toMatchObject({ same: 0, others: 2 })
   })
 
-  it('wait until all have ended', () => {
+  it('are made once all have ended', () => {
     const streaming = turn('x', 'yes', 0, 'none')
     expect(verdicts([turn('x', 'yes')], [turn('x', 'yes')], [streaming]).flat()).toEqual([
       undefined,

@@ -25,7 +25,7 @@ describe('toMessages', () => {
     expect(toMessages(pane.turns).map(({ content }) => content)).toEqual(['two', 'half', '3'])
   })
 
-  it('leaves the old answer out when it is asked for again', () => {
+  it('leaves out the old answer when it is regenerated', () => {
     const pane = run(send('one'), start, delta('1'), done(), resend)
     expect(toMessages(pane.turns)).toEqual([{ role: 'user', content: 'one' }])
   })
@@ -42,7 +42,7 @@ describe('messagesBehind', () => {
     expect(messagesBehind(turns, 1, turns[1]!.answer)).toEqual([ask('a'), say('A'), ask('b')])
   })
 
-  it('keeps the version that the answer went on from', () => {
+  it('contains the version that the answer continued from', () => {
     const pane = run(
       send('a'),
       ...answered('A1'),
@@ -54,11 +54,11 @@ describe('messagesBehind', () => {
     )
     expect(pane.turns[0]!.answer.text).toBe('A1')
     expect(messagesBehind(pane.turns, 1, last(pane))).toEqual([ask('a'), say('A2'), ask('b')])
-    const old = { ...last(pane), after: undefined }
+    const old = { ...last(pane), versionsBefore: undefined }
     expect(messagesBehind(pane.turns, 1, old)).toEqual([ask('a'), say('A1'), ask('b')])
   })
 
-  it('leaves out what had no answer', () => {
+  it('leaves out turns without an answer', () => {
     const { turns } = run(send('a'), fail('queue_full'), send('b'), ...answered('B'))
     expect(messagesBehind(turns, 1, turns[1]!.answer)).toEqual([ask('b')])
   })

@@ -3,7 +3,7 @@ import { metricsOf } from '../../src/conversation/metrics'
 import { send, start, delta, done, run, last } from './events'
 
 describe('metricsOf', () => {
-  it("takes the worker's times", () => {
+  it("uses the worker's times", () => {
     expect(metricsOf(last(run(send('q'), start, delta('a'), done('length'))))).toEqual({
       queueMs: 1,
       ttftMs: 40,
@@ -15,7 +15,7 @@ describe('metricsOf', () => {
     })
   })
 
-  it("falls back on the page's own", () => {
+  it("falls back on the page's times", () => {
     const stopped = last(run(send('q'), start, delta('a'), { type: 'stop', at: 1500 }))
     expect(metricsOf(stopped)).toMatchObject({
       ttftMs: 100,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { toMessages } from '../../src/conversation/messages'
-import { atRest, reduce } from '../../src/conversation/reduce'
+import { reduce } from '../../src/conversation/reduce'
 import type { ConversationEvent } from '../../src/conversation/reduce'
-import { copied, emptyConversation, isBusy } from '../../src/conversation/turns'
+import { copied, emptyConversation } from '../../src/conversation/turns'
 import {
   asked,
   send,
@@ -19,7 +19,7 @@ import {
 } from './events'
 
 describe('reduce', () => {
-  it('goes from waiting through the queue to done', () => {
+  it('changes from waiting through queued and streaming to done', () => {
     const queued = (position: number) =>
       at(1005, { type: 'queued', data: { id: 'req_1', position } })
     expect(last(run(send('q')))).toMatchObject({ status: 'waiting', text: '', params: { rate: 5 } })
@@ -29,7 +29,7 @@ describe('reduce', () => {
       status: 'streaming',
       position: null,
       model: 'm',
-      droppedTurns: 2,
+      droppedMessages: 2,
     })
     expect(last(run(send('q'), start, delta('He'), delta('llo'), done()))).toMatchObject({
       status: 'done',
@@ -52,7 +52,7 @@ describe('reduce', () => {
     })
   })
 
-  it('does not change the state it is given', () => {
+  it('does not change its argument', () => {
     const before = run(send('q'), start, delta('a'))
     const copy = structuredClone(before)
     reduce(before, delta('b'))
@@ -86,7 +86,7 @@ describe('reduce', () => {
     }
   })
 
-  it('keeps every attempt, and none that ended before its first word', () => {
+  it('keeps every version except those that ended before their first token', () => {
     const first = run(send('q'), start, delta('half'), fail('connection_lost'))
     const again = reduce(first, resend)
     expect(last(again)).toMatchObject({ status: 'waiting', text: '', error: null })
@@ -106,7 +106,7 @@ describe('reduce', () => {
     )
   })
 
-  it('steps through the attempts, and goes on from the one that is shown', () => {
+  it('steps through versions, and continues from the one that is shown', () => {
     const two = run(send('q'), start, delta('a'), done(), resend, start, delta('b'), done())
     const step = (by: -1 | 1): ConversationEvent => ({ type: 'version', turnId: 'q', step: by })
     const back = reduce(two, step(-1))
@@ -132,7 +132,7 @@ describe('reduce', () => {
     expect(back.turns.map(({ answer }) => answer.text)).toEqual(['a', 'x'])
   })
 
-  it('takes turns away and gives them back', () => {
+  it('removes turns and restores them', () => {
     const talk = run(send('one'), start, delta('1'), done(), send('two'), start, delta('2'), done())
     const undone = reduce(talk, { type: 'undo' })
     expect(prompts(undone)).toEqual(['one'])
@@ -157,7 +157,7 @@ describe('reduce', () => {
     expect(reduce(emptyConversation, { type: 'undo' })).toBe(emptyConversation)
   })
 
-  it('takes over the turns of another pane', () => {
+  it('adopts the turns of another pane', () => {
     const theirs = run(send('one'), start, delta('1'), done())
     const mine = run(send('mine'), start, delta('0'), done())
     let count = 0
@@ -176,22 +176,8 @@ describe('reduce', () => {
     expect(reduce(emptyConversation, resend)).toBe(emptyConversation)
   })
 
-  it('gives the same pane when a recording is replayed', () => {
+  it('gives the same conversation when events are replayed', () => {
     const recording = [send('q'), start, delta('a'), delta('b'), done(), send('r'), fail('x')]
     expect(run(...recording)).toEqual(run(...recording))
-  })
-})
-
-describe('atRest', () => {
-  it('ends what was still running, with its text, and leaves the rest alone', () => {
-    const running = run(send('q'), start, delta('half'))
-    expect(last(atRest(running, 9))).toMatchObject({
-      status: 'error',
-      text: 'half',
-      error: { code: 'interrupted' },
-    })
-    expect(isBusy(last(atRest(running, 9)))).toBe(false)
-    const ended = run(send('q'), start, done())
-    expect(atRest(ended, 9)).toEqual(ended)
   })
 })

@@ -5,7 +5,7 @@ import zh from '../../src/locales/zh-CN.json'
 const placeholders = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([name]) => name).sort()
 
 describe('both languages', () => {
-  it('say the same things, in the same order', () => {
+  it('have the same messages, in the same order', () => {
     expect(Object.keys(zh)).toEqual(Object.keys(en))
   })
 

@@ -38,7 +38,7 @@ async function openByKey(button: ReturnType<VueWrapper['get']>) {
 }
 
 describe('the menu of actions', () => {
-  it('opens at the first entry, skips what is disabled, and runs what was chosen', async () => {
+  it('opens at the first entry, skips disabled ones, and runs the chosen one', async () => {
     const { button, run } = menu()
     expect(button.attributes('aria-expanded')).toBe('false')
     await openByKey(button)
@@ -54,7 +54,7 @@ describe('the menu of actions', () => {
     expect(document.activeElement).toBe(button.element)
   })
 
-  it.each(['Escape', 'Tab'])('closes by %s and gives the focus back', async (key) => {
+  it.each(['Escape', 'Tab'])('closes by %s and returns the focus', async (key) => {
     const { button, run } = menu()
     const outside = vi.fn()
     document.addEventListener('keydown', outside)
@@ -68,7 +68,7 @@ describe('the menu of actions', () => {
     expect(run.copy).not.toHaveBeenCalled()
   })
 
-  it('goes to first, last and by letter', async () => {
+  it('moves to the first, to the last and by letter', async () => {
     await openByKey(menu().button)
     await press('End')
     expect(focused()).toBe('Close')
@@ -80,7 +80,7 @@ describe('the menu of actions', () => {
     expect(focused()).toBe('Close')
   })
 
-  it('does not run what is disabled, and closes by a press elsewhere', async () => {
+  it('does not run a disabled action, and closes by a press elsewhere', async () => {
     const { button, run } = menu()
     await button.trigger('click', { detail: 1 })
     await nextTick()

@@ -22,7 +22,7 @@ it('passes attributes and listeners on, another title included', async () => {
   expect(button.attributes()).toMatchObject({ title: 'Open a pane', 'aria-pressed': 'true' })
 })
 
-it('shows the character of its slot, and can be given the focus', () => {
+it('shows the character of its slot, and can be focused', () => {
   const button = mount(IconButton, {
     props: { label: 'Swap' },
     slots: { default: '⇄' },

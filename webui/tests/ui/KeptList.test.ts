@@ -37,18 +37,18 @@ function list(part: object = {}) {
   return wrapper
 }
 
-describe('a list of kept things', () => {
+describe('KeptList', () => {
   it('is named by its title and shows its entries', () => {
     const wrapper = list()
     const section = wrapper.get('section')
     const title = document.getElementById(section.attributes('aria-labelledby')!)
     expect(title!.textContent).toBe('Sessions')
-    const [one, two] = wrapper.findAll('[data-testid=session]')
-    expect(one!.text()).toContain('Name of a')
-    expect(one!.get('button').attributes('aria-current')).toBeUndefined()
-    expect(two!.get('button').attributes('aria-current')).toBe('true')
-    expect(two!.text()).toContain('pinned')
-    expect(one!.text()).not.toContain('pinned')
+    const [first, second] = wrapper.findAll('[data-testid=session]')
+    expect(first!.text()).toContain('Name of a')
+    expect(first!.get('button').attributes('aria-current')).toBeUndefined()
+    expect(second!.get('button').attributes('aria-current')).toBe('true')
+    expect(second!.text()).toContain('pinned')
+    expect(first!.text()).not.toContain('pinned')
   })
 
   it('opens an entry by a click', async () => {
@@ -57,7 +57,7 @@ describe('a list of kept things', () => {
     expect(wrapper.emitted('open')).toEqual([['a']])
   })
 
-  it('renames by F2 and Enter, and gives the focus back', async () => {
+  it('renames by F2 and Enter, and returns the focus', async () => {
     const wrapper = list()
     await wrapper.get('[data-testid=session] button').trigger('keydown', { key: 'F2' })
     await nextTick()
@@ -97,14 +97,14 @@ describe('a list of kept things', () => {
     expect(wrapper.emitted('dismissUndo')).toHaveLength(1)
   })
 
-  it('says what is wrong, what an import did, and why it is empty', () => {
+  it('shows a problem, the result of an import, and why it is empty', () => {
     const wrapper = list({
       entries: [],
       problem: 'No storage',
       importResult: { text: 'The file is no JSON.', failed: true },
       status: 'Nothing yet',
     })
-    expect(wrapper.findAll('.problem').map((one) => one.text())).toEqual([
+    expect(wrapper.findAll('.problem').map((problem) => problem.text())).toEqual([
       'No storage',
       'The file is no JSON.',
     ])

@@ -15,7 +15,7 @@ it('shows stage and percentage', () => {
   expect(bar.get<HTMLElement>('.bar').element.style.width).toBe('43%')
 })
 
-it('claims no percentage that is not known', () => {
+it('shows no percentage without a fraction', () => {
   for (const progress of [null, { stage: 'start', fraction: null }]) {
     const bar = mount(ProgressBar, { props: { progress, label: 'Loading' } })
     expect(bar.get('[role=progressbar]').attributes('aria-valuenow')).toBeUndefined()

@@ -24,10 +24,7 @@ function bench(cost: Record<string, number> = {}, drawing = 0) {
       }
       loop.request(key, show, urgent)
     },
-    fail: (key: string, error: Error) =>
-      loop.request(key, () => {
-        throw error
-      }),
+    requestWith: (key: string, show: () => void) => loop.request(key, show),
     cancel: loop.cancel,
     deadline: loop.deadline,
     pass: (ms: number) => (time += ms),
@@ -36,15 +33,15 @@ function bench(cost: Record<string, number> = {}, drawing = 0) {
       const run = next
       next = null
       run?.()
-      // The loop awaits once a pane.
-      for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+      // The loop awaits once for each part.
+      for (let step = 0; step < 20; step++) await Promise.resolve()
     },
     idle: () => next === null,
   }
 }
 
 describe('the render scheduler', () => {
-  it('shows a pane at most 20 times a second, however often it is asked', async () => {
+  it('renders a pane at most 20 times a second, however many requests it makes', async () => {
     const b = bench()
     for (let n = 0; n < 63; n++) {
       for (let token = 0; token < 5; token++) b.request('a')
@@ -54,7 +51,7 @@ describe('the render scheduler', () => {
     expect(b.shown.length).toBeLessThanOrEqual(20)
   })
 
-  it('shows the last request even when nothing follows, and then rests', async () => {
+  it('renders the last request even when nothing follows, and then schedules no frame', async () => {
     const b = bench()
     b.request('a')
     await b.frame()
@@ -64,13 +61,13 @@ describe('the render scheduler', () => {
     expect(b.idle()).toBe(true)
   })
 
-  it('takes one of many expensive panes a frame, and each pane equally often', async () => {
+  it('renders one of many expensive panes per frame, and each pane equally often', async () => {
     const b = bench({ a: 5, b: 5, c: 5 }, 15)
     for (let n = 0; n < 30; n++) {
       for (const key of ['a', 'b', 'c']) b.request(key)
       const before = b.shown.length
       await b.frame()
-      // What a pane costs is known after some.
+      // The cost of a pane is known only after some frames.
       if (n > 9) expect(b.shown.length - before).toBeLessThanOrEqual(1)
     }
     const count = (key: string) => b.shown.filter(([shown]) => shown === key).length
@@ -78,7 +75,7 @@ describe('the render scheduler', () => {
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
   })
 
-  it('takes panes that cost little together', async () => {
+  it('renders cheap panes in one frame', async () => {
     const b = bench({ a: 1, b: 1, c: 1 }, 3)
     for (let n = 0; n < 10; n++) {
       for (const key of ['a', 'b', 'c']) b.request(key)
@@ -88,7 +85,7 @@ describe('the render scheduler', () => {
     }
   })
 
-  it('takes more of those that end, but not all at any cost', async () => {
+  it('renders more urgent panes per frame, up to its longer limit', async () => {
     const keys = ['a', 'b', 'c', 'd', 'e', 'f']
     const b = bench(Object.fromEntries(keys.map((key) => [key, 20])), 10)
     for (const key of keys) b.request(key)
@@ -101,7 +98,7 @@ describe('the render scheduler', () => {
     expect(b.shown.length - before).toBeLessThan(6)
   })
 
-  it('expects a further pane to add less than the first one', async () => {
+  it('expects a further pane to cost less than the first one', async () => {
     const keys = ['a', 'b', 'c', 'd', 'e', 'f']
     const b = bench(Object.fromEntries(keys.map((key) => [key, 5])), 30)
     for (let n = 0; n < 20; n++) {
@@ -113,7 +110,7 @@ describe('the render scheduler', () => {
     expect(b.shown).toHaveLength(20 + 4)
   })
 
-  it('leaves out no frame where there is something to show', async () => {
+  it('renders something in every frame in which a pane is due', async () => {
     const b = bench({ a: 10, b: 10 }, 50)
     for (let n = 0; n < 40; n++) {
       b.request('a')
@@ -124,7 +121,7 @@ describe('the render scheduler', () => {
     }
   })
 
-  it('ends the time of a pane', async () => {
+  it('limits the time of a pane, in a frame and outside of one', async () => {
     const b = bench()
     const alone = b.deadline()
     expect(alone()).toBe(false)
@@ -135,7 +132,7 @@ describe('the render scheduler', () => {
     expect(b.deadline()()).toBe(false)
   })
 
-  it('shows what is urgent in the next frame', async () => {
+  it('renders an urgent request in the next frame', async () => {
     const b = bench()
     b.request('a')
     await b.frame()
@@ -144,12 +141,38 @@ describe('the render scheduler', () => {
     expect(b.shown).toHaveLength(2)
   })
 
-  it('reports an error in one pane, and shows the others', async () => {
+  it('keeps a request urgent when one that is not replaces it', async () => {
+    const b = bench()
+    b.request('a')
+    await b.frame()
+    b.request('a', true)
+    b.request('a')
+    await b.frame()
+    expect(b.shown).toHaveLength(2)
+    b.request('a')
+    await b.frame()
+    expect(b.shown).toHaveLength(2)
+  })
+
+  it('renders the newest request of a pane, also if it was made within the frame', async () => {
+    const b = bench()
+    const first = vi.fn()
+    const second = vi.fn()
+    b.requestWith('a', () => b.requestWith('b', second))
+    b.requestWith('b', first)
+    await b.frame()
+    expect(first).not.toHaveBeenCalled()
+    expect(second).toHaveBeenCalledOnce()
+  })
+
+  it('reports an error in one pane, and renders the others', async () => {
     const reported = vi.fn()
     vi.stubGlobal('reportError', reported)
     const b = bench()
     const failure = new Error('broken on purpose')
-    b.fail('a', failure)
+    b.requestWith('a', () => {
+      throw failure
+    })
     b.request('b')
     await b.frame()
     expect(reported).toHaveBeenCalledExactlyOnceWith(failure)
@@ -159,7 +182,7 @@ describe('the render scheduler', () => {
     vi.unstubAllGlobals()
   })
 
-  it('forgets what is cancelled', async () => {
+  it('does not render a cancelled request', async () => {
     const b = bench()
     b.request('a')
     b.cancel('a')

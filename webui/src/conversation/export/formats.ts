@@ -8,6 +8,6 @@ export type Format = (typeof FORMATS)[number]
 
 export function exportName(sessions: Session[], now: Date, extension: string): string {
   const day = now.toISOString().slice(0, 10)
-  const one = sessions.length === 1 ? `${sessions[0]!.id}-` : ''
-  return `chatzoo-${one}${day}.${extension}`
+  const onlyId = sessions.length === 1 ? `${sessions[0]!.id}-` : ''
+  return `chatzoo-${onlyId}${day}.${extension}`
 }

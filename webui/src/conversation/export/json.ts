@@ -54,7 +54,7 @@ function toAnswer(answer: Answer) {
     model: answer.model,
     params: answer.params,
     system: answer.system,
-    after: answer.after ?? null,
+    after: answer.versionsBefore ?? null,
     metrics: {
       queue_ms: queueMs,
       ttft_ms: ttftMs,
@@ -70,7 +70,7 @@ function toAnswer(answer: Answer) {
     error: answer.error && toError(answer.error),
     request_id: answer.requestId,
     prompt_tokens: answer.promptTokens,
-    dropped_turns: answer.droppedTurns,
+    dropped_turns: answer.droppedMessages,
     sent_at: iso(answer.sentAt),
     first_at: answer.firstAt === null ? null : iso(answer.firstAt),
     ended_at: answer.endedAt === null ? null : iso(answer.endedAt),

@@ -37,7 +37,7 @@ export function readDocument(
   }
   const file = new DocumentField(value, '')
   if (!isObject(value) || value.format !== format) throw new BadFile('notOurs')
-  const version = versions.find((one) => one === value.version)
+  const version = versions.find((supported) => supported === value.version)
   if (version === undefined) throw new BadFile('version', String(value.version).slice(0, 20))
   return { file, version }
 }
@@ -80,9 +80,9 @@ export class DocumentField {
   }
 
   oneOf<T extends string>(known: readonly T[]): T {
-    const found = known.find((entry) => entry === this.value)
-    if (found === undefined) throw this.wrong()
-    return found
+    const value = known.find((entry) => entry === this.value)
+    if (value === undefined) throw this.wrong()
+    return value
   }
 
   /** Milliseconds since the epoch, from a time in ISO 8601. */

@@ -6,9 +6,9 @@
 import { SESSIONS_FORMAT } from '../export/json'
 import { MAX_PANES } from '../panes'
 import type { StoredPane } from '../panes'
-import { atRest } from '../reduce'
 import { titleOf } from '../sessions'
 import type { Session } from '../sessions'
+import { atRest } from '../stored'
 import type { Answer, AnswerStatus, Failure, Turn } from '../turns'
 import { BadFile, readDocument } from './document'
 import type { DocumentField } from './document'
@@ -94,7 +94,7 @@ function answer(field: DocumentField): Answer {
     requestId: optionalText(field.at('request_id')),
     model: optionalText(field.at('model')),
     promptTokens: optionalNumber(field.at('prompt_tokens')),
-    droppedTurns: optionalNumber(field.at('dropped_turns')) ?? 0,
+    droppedMessages: optionalNumber(field.at('dropped_turns')) ?? 0,
     finishReason: optionalText(field.at('finish_reason')),
     usage: field.at('usage').maybe((usage) => ({
       prompt_tokens: optionalNumber(usage.at('prompt_tokens')),
@@ -110,8 +110,9 @@ function answer(field: DocumentField): Answer {
     error: field.at('error').maybe(failure),
     params: field.at('params').settings(),
     system: optionalText(field.at('system')),
-    after:
-      field.at('after').maybe((after) => after.list(10_000).map((at) => at.number())) ?? undefined,
+    versionsBefore:
+      field.at('after').maybe((after) => after.list(MAX_TURNS).map((index) => index.number())) ??
+      undefined,
     sentAt: field.at('sent_at').time(),
     firstAt: field.at('first_at').maybe((at) => at.time()),
     endedAt: field.at('ended_at').maybe((at) => at.time()),
@@ -130,5 +131,5 @@ function failure(field: DocumentField): Failure {
   }
 }
 
-const optionalText = (field: DocumentField) => field.maybe((found) => found.text())
-const optionalNumber = (field: DocumentField) => field.maybe((found) => found.number())
+const optionalText = (field: DocumentField) => field.maybe((present) => present.text())
+const optionalNumber = (field: DocumentField) => field.maybe((present) => present.number())

@@ -50,10 +50,10 @@ export function useBroadcast() {
   function undoAll(): string {
     const ids = arena.panes.map(({ id }) => id).filter((id) => arena.stateNow(id).turns.length)
     const newest = Math.max(...ids.map((id) => lastAnswer(arena.stateNow(id))!.sentAt))
-    const prompts = ids.map((id) => arena.stateNow(id).turns.at(-1)!)
-    const prompt = prompts.find(({ answer }) => answer.sentAt === newest)?.prompt ?? ''
+    const lastTurns = ids.map((id) => arena.stateNow(id).turns.at(-1)!)
+    const prompt = lastTurns.find(({ answer }) => answer.sentAt === newest)?.prompt ?? ''
     ids.forEach((id, index) => {
-      if (prompts[index]!.prompt === prompt) stream.change(id, { type: 'undo' })
+      if (lastTurns[index]!.prompt === prompt) stream.change(id, { type: 'undo' })
     })
     return prompt
   }
@@ -74,9 +74,9 @@ export function useBroadcast() {
     const turns = arena.stateNow(paneId).turns
     const end = turns.findIndex(({ id }) => id === turnId) + 1
     for (const { id } of arena.panes) {
-      const own = id === paneId
-      if (own && end === turns.length) continue
-      const adopted = own ? turns.slice(0, end) : copied(turns.slice(0, end), newId)
+      const isSource = id === paneId
+      if (isSource && end === turns.length) continue
+      const adopted = isSource ? turns.slice(0, end) : copied(turns.slice(0, end), newId)
       stream.change(id, { type: 'adopt', turns: adopted })
     }
   }

@@ -36,8 +36,8 @@ export function useChatStream() {
   /**
    * Applies an event and has it shown. Actions of a person are shown at once, in a microtask: when a
    * prompt goes to all panes, every request is sent before the first pane is rendered. Events of a
-   * worker go through the render scheduler; begin and end of an answer are urgent there, but take
-   * their turn, because many answers may end in the same moment.
+   * worker go through the render scheduler. Begin and end of an answer are urgent there and not
+   * shown at once, because many answers may end in the same moment.
    */
   function show(id: string, event: ConversationEvent) {
     arena.apply(id, event)
@@ -50,21 +50,22 @@ export function useChatStream() {
     }
   }
 
-  function asked({ settings, system }: Pane) {
+  /** The settings, system prompt and time of a request that is made now. */
+  function requestDetails({ settings, system }: Pane) {
     return { params: { ...settings }, system: system.trim() || null, at: Date.now() }
   }
 
   async function send(id: string, prompt: string): Promise<void> {
     const entry = pane(id)
     if (!entry || busy(id)) return
-    show(id, { type: 'send', turnId: newId(), prompt, ...asked(entry) })
+    show(id, { type: 'send', turnId: newId(), prompt, ...requestDetails(entry) })
     await answer(entry)
   }
 
   async function regenerate(id: string): Promise<void> {
     const entry = pane(id)
     if (!entry || busy(id) || !arena.stateNow(id).turns.length) return
-    show(id, { type: 'resend', ...asked(entry) })
+    show(id, { type: 'resend', ...requestDetails(entry) })
     await answer(entry)
   }
 
@@ -72,7 +73,7 @@ export function useChatStream() {
   async function edit(id: string, turnId: string, prompt: string): Promise<void> {
     const entry = pane(id)
     if (!entry || busy(id)) return
-    show(id, { type: 'edit', turnId, newId: newId(), prompt, ...asked(entry) })
+    show(id, { type: 'edit', turnId, newId: newId(), prompt, ...requestDetails(entry) })
     await answer(entry)
   }
 

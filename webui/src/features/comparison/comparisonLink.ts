@@ -25,12 +25,14 @@ export const MAX_LINK = 8_000
 /** The address of a comparison; null if it would be too long. */
 export function linkOf(page: string, { panes, prompt, layout }: Comparison): string | null {
   const parts = panes.flatMap(({ workerUrl, settings, system }) => {
-    const about = {
+    const details = {
       ...(Object.keys(settings).length ? { settings } : {}),
       ...(system.trim() ? { system } : {}),
     }
     const worker = `worker=${encodeURIComponent(workerUrl)}`
-    return Object.keys(about).length ? [worker, `pane=${shorter(JSON.stringify(about))}`] : [worker]
+    return Object.keys(details).length
+      ? [worker, `pane=${shorter(JSON.stringify(details))}`]
+      : [worker]
   })
   if (prompt) parts.push(`prompt=${encodeURIComponent(prompt)}`)
   if (layout === 'rows') parts.push('layout=rows')
@@ -65,10 +67,10 @@ function workerOf(text: string, host: string): LinkPane | null {
 /** Settings and system prompt of a `pane`. Any error means that a person or program wrote it wrongly. */
 function aboutOf(text: string): Partial<LinkPane> {
   try {
-    const about = new DocumentField(JSON.parse(text.startsWith('{') ? text : decoded(text)), '')
+    const details = new DocumentField(JSON.parse(text.startsWith('{') ? text : decoded(text)), '')
     return {
-      settings: about.at('settings').maybe((field) => field.settings()) ?? {},
-      system: about.at('system').maybe((field) => field.text()) ?? '',
+      settings: details.at('settings').maybe((field) => field.settings()) ?? {},
+      system: details.at('system').maybe((field) => field.text()) ?? '',
     }
   } catch (error) {
     const unusable = [BadFile, SyntaxError, DOMException, TypeError]

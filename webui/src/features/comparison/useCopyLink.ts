@@ -14,11 +14,11 @@ export function useCopyLink() {
   /** The address contains the draft, or else the first prompt. Returns the problem, or null. */
   async function copyLink(draft: string): Promise<string | null> {
     const { panes, layout } = arena
-    const asked = arena.snapshot().find(({ turns }) => turns.length)?.turns[0]?.prompt
+    const firstPrompt = arena.snapshot().find(({ turns }) => turns.length)?.turns[0]?.prompt
     const link = linkOf(location.origin + location.pathname, {
       panes,
       layout,
-      prompt: draft.trim() || asked || '',
+      prompt: draft.trim() || firstPrompt || '',
     })
     const problem = link === null ? t('link.tooLong') : (await copy(link)) ? null : t('link.failed')
     if (problem) announce(problem)

@@ -4,7 +4,7 @@
  * The text is followed in a ResizeObserver, when the browser has computed the layout anyway: reading
  * its height after each change would force one layout for every pane.
  *
- * A reader who scrolls up is released at once, by the key or the first turn of the wheel, not by the
+ * A reader who scrolls up is released at once, by the key or the first step of the wheel, not by the
  * new position: browsers scroll smoothly, in steps smaller than what a model writes meanwhile, and a
  * jump to the end would undo the rest of the movement.
  */
@@ -24,10 +24,10 @@ export function useAutoScroll(box: Ref<HTMLElement | null>, text: Ref<HTMLElemen
   function look() {
     const element = box.value
     if (!element) return
-    const left = element.scrollHeight - element.scrollTop - element.clientHeight
+    const belowPx = element.scrollHeight - element.scrollTop - element.clientHeight
     // A text that became shorter also moves up, but is at its end then.
-    if (element.scrollTop < last) atEnd.value = left <= 1
-    else if (element.scrollTop > last && left < NEAR_PX) atEnd.value = true
+    if (element.scrollTop < last) atEnd.value = belowPx <= 1
+    else if (element.scrollTop > last && belowPx < NEAR_PX) atEnd.value = true
     last = element.scrollTop
   }
 

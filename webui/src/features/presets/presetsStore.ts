@@ -64,8 +64,8 @@ function withoutConversation({ workerUrl, workerName, settings, system }: Preset
 }
 
 /** `Foxes`, or `Foxes (2)` if that name is taken. */
-export function freeName(wanted: string, taken: string[]): string {
-  let name = wanted
-  for (let number = 2; taken.includes(name); number++) name = `${wanted} (${number})`
-  return name
+export function freeName(name: string, usedNames: string[]): string {
+  let free = name
+  for (let number = 2; usedNames.includes(free); number++) free = `${name} (${number})`
+  return free
 }

@@ -56,9 +56,9 @@ export function usePresetActions() {
   }
 
   async function restore() {
-    const back = removed.value
+    const last = removed.value
     removed.value = null
-    if (back) await presets.put(back.preset, back.at)
+    if (last) await presets.put(last.preset, last.at)
   }
 
   function exportFile(list: Preset[]) {
@@ -73,14 +73,14 @@ export function usePresetActions() {
     if (!file) return null
     let count = 0
     const problem = await read(file, async (text) => {
-      const found = readPresets(text, newId)
-      const taken = presets.list.map(({ name }) => name)
-      for (const preset of found) {
-        preset.name = freeName(preset.name, taken)
-        taken.push(preset.name)
+      const imported = readPresets(text, newId)
+      const names = presets.list.map(({ name }) => name)
+      for (const preset of imported) {
+        preset.name = freeName(preset.name, names)
+        names.push(preset.name)
       }
-      await presets.add(found)
-      count = found.length
+      await presets.add(imported)
+      count = imported.length
     })
     const failure = problem ?? presets.problem
     return failure

@@ -1,6 +1,6 @@
 /** Searches the texts of all stored sessions. */
-import { atRest } from '../../conversation/reduce'
 import type { Session } from '../../conversation/sessions'
+import { atRest } from '../../conversation/stored'
 import { versionsOf } from '../../conversation/turns'
 import { listSessions, loadStored } from './sessionDatabase'
 
@@ -13,8 +13,8 @@ const SEARCHED_AT_ONCE = 20
 export async function* searchSessions(words: string[]): AsyncGenerator<string[]> {
   const ids = (await listSessions()).map(({ id }) => id)
   for (let at = 0; at < ids.length; at += SEARCHED_AT_ONCE) {
-    const some = await loadStored(ids.slice(at, at + SEARCHED_AT_ONCE))
-    yield some
+    const sessions = await loadStored(ids.slice(at, at + SEARCHED_AT_ONCE))
+    yield sessions
       .filter((session) => {
         const text = textOf(session)
         return words.every((word) => text.includes(word))
@@ -27,9 +27,9 @@ export async function* searchSessions(words: string[]): AsyncGenerator<string[]>
 function textOf(session: Session): string {
   const { title, name, paneNames, panes } = session
   const turns = panes.flatMap((pane) => atRest(pane, 0).turns)
-  const said = turns.flatMap((turn) => [
+  const texts = turns.flatMap((turn) => [
     turn.prompt,
     ...versionsOf(turn).flatMap(({ text, reasoning }) => [text, reasoning]),
   ])
-  return [title, name ?? '', ...paneNames, ...said].join('\n').toLowerCase()
+  return [title, name ?? '', ...paneNames, ...texts].join('\n').toLowerCase()
 }

@@ -7,9 +7,9 @@
  */
 import { createStore, del, get, getMany, update } from 'idb-keyval'
 import type { UseStore } from 'idb-keyval'
-import { atRest } from '../../conversation/reduce'
 import { headOf, stampOf } from '../../conversation/sessions'
 import type { Session, SessionHead } from '../../conversation/sessions'
+import { atRest } from '../../conversation/stored'
 
 const INDEX = 'index'
 const key = (id: string) => `session:${id}`

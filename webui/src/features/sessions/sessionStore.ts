@@ -199,12 +199,12 @@ export const useSession = defineStore('session', () => {
   async function take(which: string | 'all'): Promise<Session[]> {
     await save()
     if (which === id.value) return [current()]
-    let found: Session[] = []
+    let sessions: Session[] = []
     await guarded(async () => {
-      const one = which === 'all' ? null : await loadSession(which, Date.now())
-      found = which === 'all' ? await loadAllSessions(Date.now()) : one ? [one] : []
+      const session = which === 'all' ? null : await loadSession(which, Date.now())
+      sessions = which === 'all' ? await loadAllSessions(Date.now()) : session ? [session] : []
     })
-    return found.filter(({ panes }) => panes.some(({ turns }) => turns.length))
+    return sessions.filter(({ panes }) => panes.some(({ turns }) => turns.length))
   }
 
   /** Runs a database operation; its error becomes `storageError`, as the page works without one. */

@@ -4,9 +4,9 @@
  * A page that is unloaded cannot finish a write to IndexedDB: the browser ends it together with the
  * page. sessionStorage is written at once and survives a reload of the same tab.
  */
-import { atRest } from '../../conversation/reduce'
 import { stampOf } from '../../conversation/sessions'
 import type { Session } from '../../conversation/sessions'
+import { atRest } from '../../conversation/stored'
 import { readTab, writeTab } from '../../lib/browser/storage'
 
 export interface TabDraft {

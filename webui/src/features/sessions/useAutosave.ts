@@ -50,6 +50,7 @@ export function useAutosave() {
     window.addEventListener('pageshow', onReturn)
   })
   onBeforeUnmount(() => {
+    clearTimeout(timer)
     document.removeEventListener('visibilitychange', onVisibility)
     window.removeEventListener('pagehide', onLeave)
     window.removeEventListener('pageshow', onReturn)

@@ -39,16 +39,16 @@ export function useSessionActions() {
   async function remove(id: string) {
     const wasOpen = id === session.id
     if (wasOpen) stopAll()
-    const gone = await session.remove(id)
-    removed.value = gone && { session: gone, wasOpen }
+    const deleted = await session.remove(id)
+    removed.value = deleted && { session: deleted, wasOpen }
   }
 
   async function restore() {
-    const back = removed.value
+    const last = removed.value
     removed.value = null
-    if (!back) return
-    await session.add([back.session])
-    if (back.wasOpen) await open(back.session.id)
+    if (!last) return
+    await session.add([last.session])
+    if (last.wasOpen) await open(last.session.id)
   }
 
   async function exportFile(which: string | 'all', format: Format) {

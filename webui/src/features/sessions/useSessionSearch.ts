@@ -16,10 +16,10 @@ export function useSessionSearch() {
   const searching = ref(false)
   const words = computed(() => query.value.toLowerCase().split(/\s+/).filter(Boolean))
 
-  watch(words, (wanted, _before, onCleanup) => {
+  watch(words, (searched, _before, onCleanup) => {
     let stale = false
     inTexts.value = new Set()
-    searching.value = wanted.length > 0
+    searching.value = searched.length > 0
     const timer = setTimeout(look, PAUSE_MS)
     onCleanup(() => {
       stale = true
@@ -27,9 +27,9 @@ export function useSessionSearch() {
     })
 
     async function look() {
-      if (!wanted.length) return
+      if (!searched.length) return
       try {
-        for await (const ids of searchSessions(wanted)) {
+        for await (const ids of searchSessions(searched)) {
           if (stale) return
           inTexts.value = new Set([...inTexts.value, ...ids])
         }
@@ -39,7 +39,7 @@ export function useSessionSearch() {
     }
   })
 
-  const found = computed(() =>
+  const matches = computed(() =>
     session.heads.filter(({ id, title, name, paneNames }) => {
       if (!title && !name) return false
       const text = [title, name, ...paneNames].join(' ').toLowerCase()
@@ -47,5 +47,5 @@ export function useSessionSearch() {
     }),
   )
 
-  return { query, searching, found }
+  return { query, searching, matches }
 }

@@ -1,5 +1,5 @@
 /**
- * Turns the JSON schema of a worker's settings into fields of a form, and form input into values.
+ * Converts the JSON schema of a worker's settings into fields of a form, and form input into values.
  *
  * Pure: no state and no components.
  */
@@ -71,9 +71,9 @@ function controlOf(
   min: number | null,
   max: number | null,
 ): Field['control'] {
-  const asked = property['x-control']
-  if (asked === 'slider' && (min === null || max === null)) return 'number'
-  if (asked && asked !== 'hidden') return asked
+  const declared = property['x-control']
+  if (declared === 'slider' && (min === null || max === null)) return 'number'
+  if (declared && declared !== 'hidden') return declared
   if (property.enum) return 'select'
   if (type === 'boolean') return 'switch'
   if (type === 'number' || type === 'integer') return 'number'

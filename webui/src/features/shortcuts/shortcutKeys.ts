@@ -59,13 +59,13 @@ export function shortcutOf(event: KeyboardEvent, isMac = IS_MAC): ShortcutId | n
   if (isComposing(event) || event.metaKey) return null
   const { altKey, ctrlKey, shiftKey } = event
   const modified = shiftKey && (isMac ? ctrlKey && !altKey : altKey && !ctrlKey)
-  const found = SHORTCUTS.find((shortcut: Shortcut) => {
+  const match = SHORTCUTS.find((shortcut: Shortcut) => {
     if (event.repeat && !shortcut.repeats) return false
     if (!shortcut.bare) return modified && keyOf(event) === shortcut.key
     if (event.key !== shortcut.key || altKey || ctrlKey) return false
     return shortcut.key === 'Escape' ? !shiftKey : !isWriting(event.target)
   })
-  return found?.id ?? null
+  return match?.id ?? null
 }
 
 /** A letter by its name, or by its position on keyboards of other scripts. */

@@ -94,9 +94,9 @@ export function withBest(rows: Omit<SummaryRow, 'best'>[]): SummaryRow[] {
     return [key, isContest ? BETTER[key](...values) : null] as const
   })
   return rows.map((row) => {
-    const won = bests.filter(
+    const bestHere = bests.filter(
       ([key, value]) => value !== null && complete.includes(row) && row.metrics![key] === value,
     )
-    return { ...row, best: new Set(won.map(([key]) => key)) }
+    return { ...row, best: new Set(bestHere.map(([key]) => key)) }
   })
 }

@@ -16,12 +16,12 @@ export function promptPieces(prompt: string): PromptPiece[] {
   const pieces: PromptPiece[] = []
   let end = 0
   for (const match of prompt.matchAll(PIECES)) {
-    const [found, special] = match
+    const [piece, special] = match
     if (match.index > end) pieces.push({ kind: 'text', text: prompt.slice(end, match.index) })
     pieces.push(
-      special ? { kind: 'special', text: special } : { kind: 'hidden', text: code(found) },
+      special ? { kind: 'special', text: special } : { kind: 'hidden', text: code(piece) },
     )
-    end = match.index + found.length
+    end = match.index + piece.length
   }
   if (end < prompt.length) pieces.push({ kind: 'text', text: prompt.slice(end) })
   return pieces

@@ -21,7 +21,7 @@ export function useWorkerForm() {
     form.apiKey = worker ? (workers.keys[worker.url] ?? '') : ''
   }
 
-  /** Saves the form. Returns false if a field is wrong; `problem` says which way. */
+  /** Saves the form. Returns false if a field is wrong; `problem` is the reason. */
   function submit(worker: Worker | null): boolean {
     const url = readUrl()
     if (url === null) return false

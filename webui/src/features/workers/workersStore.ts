@@ -141,8 +141,8 @@ export function update<T extends object>(known: T, values: Partial<T>): void {
   }
 }
 
-const hasSameKeys = (one: object, two: object) =>
-  Object.keys(one).join('\n') === Object.keys(two).join('\n')
+const hasSameKeys = (first: object, second: object) =>
+  Object.keys(first).join('\n') === Object.keys(second).join('\n')
 
 function newWorker(part: Partial<Worker> & { url: string }): Worker {
   return {

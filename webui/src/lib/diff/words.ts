@@ -31,8 +31,8 @@ export function compare(before: string, after: string, bounds = BOUNDS): Differe
   for (const unit of ['words', 'lines'] as const) {
     const { size, time } = bounds[unit]
     if (before.length + after.length > size) continue
-    const found = compareBy(unit, before, after, time)
-    if (found) return found
+    const difference = compareBy(unit, before, after, time)
+    if (difference) return difference
   }
   return null
 }

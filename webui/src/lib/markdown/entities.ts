@@ -26,7 +26,7 @@ export function decodeHTML(reference: string): string {
 
 /**
  * The characters of one reference that is complete. A browser reads `&notit;` as the old name `&not`
- * followed by `it;`; such a reference stays as it is.
+ * followed by `it;`; such a reference stays unchanged.
  */
 export function decodeHTMLStrict(reference: string): string {
   const text = decodeHTML(reference)

@@ -88,9 +88,9 @@ function limitUnclosed(ruler: unknown, name: string, opening: string) {
     if (!state.src.startsWith(opening, placeOf(state, rest[0]!))) return false
     const failed = failures.get(state) ?? 0
     if (failed >= UNCLOSED) return false
-    const found = fn(state, ...rest)
-    if (!found) failures.set(state, failed + 1)
-    return found
+    const matched = fn(state, ...rest)
+    if (!matched) failures.set(state, failed + 1)
+    return matched
   }
   at.call(ruler, name, limited, { alt })
 }

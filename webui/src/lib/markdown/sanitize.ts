@@ -1,6 +1,6 @@
 /**
- * Turns HTML of our Markdown libraries into nodes that cannot run code, load anything or leave their
- * place on the page.
+ * Converts HTML of our Markdown libraries into nodes that cannot run code, load anything or leave
+ * their place on the page.
  *
  * One policy, two engines: the browser's Sanitizer where it exists, otherwise DOMPurify. The library
  * alone would do, but it takes two to four times as long (0.2 → 0.9 ms for a paragraph with a table,

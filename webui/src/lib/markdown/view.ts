@@ -82,11 +82,11 @@ export class MarkdownView {
     const blocks = splitBlocks(md, text.slice(this.stable))
     const finished = finishedCount(blocks)
     const first = this.finished
-    let some = false
+    let rendered = false
     for (const [index, { source, openFence }] of blocks.entries()) {
-      if (some && isLate()) return false
+      if (rendered && isLate()) return false
       const closed = ended || index < blocks.length - 1 || (isFence(source) && !openFence)
-      some = this.place(first + index, source, closed) || some
+      rendered = this.place(first + index, source, closed) || rendered
       if (index < finished) {
         this.finished++
         this.stable += source.length
@@ -105,10 +105,10 @@ export class MarkdownView {
       this.startAgain()
     }
     const { whole } = this
-    let some = false
+    let rendered = false
     while (whole.next < whole.blocks.length) {
-      if (some && isLate()) return false
-      some = this.place(whole.next, whole.blocks[whole.next]!.source, true) || some
+      if (rendered && isLate()) return false
+      rendered = this.place(whole.next, whole.blocks[whole.next]!.source, true) || rendered
       whole.next++
     }
     this.cutAfter(whole.blocks.length)

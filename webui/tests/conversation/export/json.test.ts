@@ -11,7 +11,7 @@ const now = new Date(0)
 const words = new Proxy({}, { get: (_, name) => name }) as Words
 
 describe('JSON', () => {
-  it('says who answered what, in all versions, with settings and measurements', () => {
+  it('contains each answer in all versions, with its worker, settings and measurements', () => {
     const document = JSON.parse(exportJson([sample()], now))
     expect(document).toMatchObject({ format: 'chatzoo-sessions', version: 2 })
     expect(document.exported_at).toBe('1970-01-01T00:00:00.000Z')
@@ -40,14 +40,14 @@ describe('JSON', () => {
     })
   })
 
-  it('holds no key, whatever else a pane may carry', () => {
+  it('contains no API key, even if a pane does', () => {
     const one = sample()
     Object.assign(one.panes[0]!, { apiKey: 'sesame' })
     const files = [exportJson([one], now), exportJsonl([one]), exportCsv([one])]
     for (const text of [...files, exportMarkdown([one], words)]) expect(text).not.toMatch('sesame')
   })
 
-  it('has a name that says what it is', () => {
+  it('names the file by its content', () => {
     expect(exportName([sample()], now, 'json')).toBe('chatzoo-s1-1970-01-01.json')
     expect(exportName([], now, 'md')).toBe('chatzoo-1970-01-01.md')
   })

@@ -23,7 +23,7 @@ describe('transcript', () => {
     )
   })
 
-  it('has all panes that said something', () => {
+  it('contains all panes that have turns', () => {
     const text = allMarkdown('Zoo', [fox, pane('Owl'), fox], '你')
     expect(text).toMatch(/^# Zoo\n\n## Fox\n\n### 你\n\nHello\n\n### Fox\n\n/)
     expect(text).not.toContain('Owl')

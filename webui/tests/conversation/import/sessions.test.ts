@@ -17,8 +17,8 @@ const plain = ({ panes, ...head }: Session) => ({
 })
 const anonymous = <T>(turn: T) => ({ ...turn, id: null })
 
-describe('a file of ours', () => {
-  it('gives back what was exported, under new ids', () => {
+describe('a file of the JSON export', () => {
+  it('restores exported sessions, under new ids', () => {
     const [found] = read(exportJson([sample()], now))
     const failure = { type: null, param: null }
     const [fox] = sample().panes
@@ -46,7 +46,7 @@ describe('a file of ours', () => {
     expect(turn!.answer).toMatchObject({ text: 'a', status: 'done', params: { seed: 1 } })
   })
 
-  it('comes back at rest, if it was written in the middle of an answer', () => {
+  it('ends an answer that was running when the file was written', () => {
     const file = firstVersion()
     file.sessions[0]!.panes[0]!.turns[0]!.answer.status = 'streaming'
     const { answer } = read(JSON.stringify(file))[0]!.panes[0]!.turns[0]!
@@ -66,7 +66,7 @@ describe('a file that cannot be used', () => {
     return null
   }
 
-  it('is no JSON, not ours, of another version, or too large', () => {
+  it('is no JSON, has another format or version, or is too large', () => {
     expect(reason('{')).toEqual(['notJson', ''])
     expect(reason('null')).toEqual(['notOurs', ''])
     expect(reason('{"format": "chatzoo-presets", "version": 1}')).toEqual(['notOurs', ''])
@@ -88,7 +88,7 @@ describe('a file that cannot be used', () => {
     [`${turn}.versions[0].status`, 'odd'],
     [`${turn}.versions[0].timings`, 'x'],
     [`${turn}.versions[0].text`, null],
-  ])('says where it is wrong: %s = %j', (where, value) => {
+  ])('names the wrong field: %s = %j', (where, value) => {
     expect(reason(spoiled(where, value))).toEqual(['field', where])
   })
 

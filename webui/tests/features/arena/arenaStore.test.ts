@@ -46,7 +46,7 @@ describe('arena', () => {
     expect(arena.addPane({ workerUrl: 'w' })).toBeNull()
   })
 
-  it('forgets what arrives for a closed pane', () => {
+  it('ignores events of a closed pane', () => {
     const arena = useArena()
     const { id } = arena.addPane({ workerUrl: 'w' })!
     arena.removePane(id)

@@ -14,7 +14,7 @@ const comparison: Comparison = {
 const read = (link: string) => readLink(new URL(link).search, 'h')
 
 describe('a link', () => {
-  it('gives back the comparison', () => {
+  it('describes the comparison completely', () => {
     expect(read(linkOf('http://page/x', comparison)!)).toEqual(comparison)
     const plain: Comparison = { ...comparison, prompt: '', layout: 'columns' }
     expect(read(linkOf('http://page/x', plain)!)).toEqual(plain)
@@ -47,14 +47,14 @@ describe('an address', () => {
     })
   })
 
-  it('leaves out what is no worker, with its pane', () => {
+  it('leaves out an address that is not one of a worker, with its pane', () => {
     expect(only('?worker=javascript://x&pane={"system":"a"}&worker=&worker=u:p@h')).toEqual([])
     expect(only('?pane={"system":"a"}&worker=h:1')[0]!.system).toBe('')
     expect(readLink('', 'h')).toEqual({ panes: [], prompt: '', layout: 'columns' })
   })
 
   it.each(['{', '[]', '!!', '{"settings":{"x":{}}}', '{"system":3}', '_w', '{"settings":[1]}'])(
-    'leaves out a pane that says nothing of use: %s',
+    'leaves out malformed details of a pane: %s',
     (pane) => {
       expect(only(`?worker=h:1&pane=${pane}`)).toEqual([
         { workerUrl: 'http://h:1', settings: {}, system: '' },

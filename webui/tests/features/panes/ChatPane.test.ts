@@ -31,7 +31,7 @@ const openSettings = (wrapper: ReturnType<typeof show>['wrapper']) =>
   wrapper.get('[data-testid=settings-open]').trigger('click')
 
 describe('a pane', () => {
-  it('is a region with the name of its worker, and says that it is ready', () => {
+  it('is a region with the name of its worker, and shows that it is ready', () => {
     const { wrapper, pane } = show()
     expect(wrapper.get('section').attributes()).toMatchObject({
       'aria-label': 'Fox',
@@ -70,7 +70,7 @@ describe('a pane', () => {
     expect(wrapper.get('[data-testid=version]').text()).toBe('1/2')
   })
 
-  it('is the current one when the focus comes into it', async () => {
+  it('becomes the current one when it gets the focus', async () => {
     addPane('Owl')
     const { wrapper, pane, arena } = show()
     expect(wrapper.classes()).not.toContain('current')
@@ -79,7 +79,7 @@ describe('a pane', () => {
     expect(wrapper.classes()).toContain('current')
   })
 
-  it('opens its settings, closes them by Escape, and gives the focus back', async () => {
+  it('opens its settings, closes them by Escape, and returns the focus', async () => {
     addWorker('Fox', { params })
     const { wrapper } = show()
     const button = wrapper.get<HTMLElement>('[data-testid=settings-open]')
@@ -122,7 +122,7 @@ describe('the head of a pane', () => {
     expect(wrapper.get<HTMLSelectElement>('header select').element.disabled).toBe(true)
   })
 
-  it('still names a worker that is gone, and adds it again', async () => {
+  it('still names a worker that was removed, and adds it again', async () => {
     const { wrapper, pane } = show()
     useWorkers().remove(pane.workerUrl)
     await nextTick()
@@ -134,7 +134,7 @@ describe('the head of a pane', () => {
     expect(useWorkers().find(pane.workerUrl)!.givenName).toBe('Fox')
   })
 
-  it('says that the pane is muted', async () => {
+  it('shows that the pane is muted', async () => {
     const { wrapper, pane } = show()
     pane.muted = true
     await nextTick()
@@ -159,7 +159,7 @@ describe('a pane whose worker is not ready', () => {
     })
   })
 
-  it('says why it failed, and what to do where nothing answers', async () => {
+  it('shows why it failed, and what to do if it cannot be reached', async () => {
     const worker = addWorker('Fox')
     worker.health = { ...worker.health, state: 'failed', error: 'no such file' }
     const { wrapper } = show()

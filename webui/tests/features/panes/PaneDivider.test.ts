@@ -16,7 +16,7 @@ const divider = (sizes: [number, number]) =>
   })
 
 describe('a divider', () => {
-  it('gives one pane what it takes from the other', async () => {
+  it('enlarges one pane by as much as it shrinks the other', async () => {
     const one = divider([1, 1])
     await one.trigger('keydown', { key: 'ArrowRight' })
     await one.trigger('keydown', { key: 'ArrowUp' })

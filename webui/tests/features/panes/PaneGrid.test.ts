@@ -77,7 +77,7 @@ describe('the grid of panes', () => {
     expect(wrapper.findAll('[role=separator]')).toHaveLength(0)
   })
 
-  it('gives one pane what its border takes from the next', async () => {
+  it('enlarges one pane by as much as its border shrinks the next', async () => {
     const wrapper = await grid(2, 1000)
     const border = wrapper.get('[role=separator]')
     expect(border.attributes('aria-label')).toBe('Border between Fox0 and Fox1')
@@ -103,7 +103,7 @@ describe('the grid of panes', () => {
 })
 
 describe('the page without panes', () => {
-  it('says how to start a worker, and registers one', async () => {
+  it('shows how to start a worker, and registers one', async () => {
     const wrapper = mount(NoPanes, { attachTo: document.body })
     expect(wrapper.get('h2').text()).toBe('Compare chat models side by side')
     expect(wrapper.get('pre').text()).toContain('chatzoo serve --type echo --port 8081')
@@ -112,7 +112,7 @@ describe('the page without panes', () => {
     expect(document.querySelector('[data-testid=worker-dialog]')).not.toBeNull()
   })
 
-  it('opens a pane for each worker that there is', async () => {
+  it('opens a pane for each worker', async () => {
     addWorker('Fox')
     addWorker('Owl')
     await mount(NoPanes).get('[data-testid=open-all]').trigger('click')

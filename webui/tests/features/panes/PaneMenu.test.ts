@@ -21,7 +21,7 @@ async function open(pane: Pane) {
 const isDisabled = (item: HTMLElement) => item.getAttribute('aria-disabled') === 'true'
 
 describe("a pane's menu", () => {
-  it('offers for an empty pane what can be done with it', async () => {
+  it('offers the actions of an empty pane', async () => {
     const menu = await open(addPane('Fox'))
     const usable = [...menu].filter(([, item]) => !isDisabled(item)).map(([label]) => label)
     expect(usable).toEqual(['Maximise', 'Duplicate', 'Mute', 'Close'])
@@ -42,7 +42,7 @@ describe("a pane's menu", () => {
     expect(arena.maximised).toBe(fox.id)
   })
 
-  it('takes turns away and brings them back', async () => {
+  it('removes turns and restores them', async () => {
     const arena = useArena()
     const pane = addPane('Fox')
     happen(pane, ...answered('q', 'a'))
@@ -69,7 +69,7 @@ describe("a pane's menu", () => {
     expect(arena.panes[0]!.id).not.toBe(pane.id)
   })
 
-  it('changes nothing of a conversation while it is answering', async () => {
+  it('does not change a conversation while an answer streams', async () => {
     const pane = addPane('Fox')
     happen(pane, ...answered('p', 'a'), send('q'))
     const menu = await open(pane)

@@ -68,7 +68,7 @@ it('follows a text that grows, however much at once', () => {
   expect(atEnd.value).toBe(true)
 })
 
-it('lets a reader go who goes up a little, before and after the page has heard of it', () => {
+it('stops following when the reader scrolls up a little, before or after the scroll event', () => {
   for (const heard of [true, false]) {
     const { atEnd, look, write } = pane()
     top -= 5
@@ -80,7 +80,7 @@ it('lets a reader go who goes up a little, before and after the page has heard o
   }
 })
 
-it('lets a reader go with the key or the wheel, before anything has moved', () => {
+it('stops following at the key or the wheel, before anything has moved', () => {
   for (const [event, stays] of [
     [new WheelEvent('wheel', { deltaY: -1 }), true],
     [new WheelEvent('wheel', { deltaY: 1 }), false],
@@ -98,7 +98,7 @@ it('lets a reader go with the key or the wheel, before anything has moved', () =
   }
 })
 
-it('follows again when the reader comes near the end, or asks for it', () => {
+it('follows again when the reader scrolls near the end or uses the button', () => {
   const { atEnd, look, toEnd, write } = pane()
   top = 10
   look()

@@ -30,7 +30,7 @@ async function choose(wrapper: ReturnType<typeof list>, label: string) {
   items.find((item) => item.textContent!.trim() === label)!.click()
 }
 
-it('has nothing to save without panes', () => {
+it('saves nothing without panes', () => {
   const wrapper = list()
   expect(wrapper.text()).toContain('Keep workers, settings and system prompts under a name.')
   const button = wrapper.get<HTMLButtonElement>('[data-testid=save-preset]')
@@ -38,7 +38,7 @@ it('has nothing to save without panes', () => {
   expect(button.attributes('aria-label')).toBe('Save these panes as a preset')
 })
 
-it('saves the panes, under their names unless a person gives another', async () => {
+it('saves the panes, under their names or another', async () => {
   addPane('Fox')
   addPane('Owl')
   const wrapper = list()
@@ -65,7 +65,7 @@ it('opens a preset with its settings, in place of the panes', async () => {
   ])
 })
 
-it('replaces what is in a preset, and keeps its name', async () => {
+it('replaces the panes of a preset, and keeps its name', async () => {
   addPane('Fox')
   const wrapper = list()
   await save(wrapper, 'Mine')

@@ -19,7 +19,7 @@ const preset = presetOf('1', 'Foxes', 'rows', [
 const now = new Date(0)
 
 describe('a file of presets', () => {
-  it('gives back what was exported, under new ids and without a key', () => {
+  it('restores exported presets, under new ids and without a key', () => {
     const text = exportPresets([preset], now)
     expect(readPresets(text, () => '2')).toEqual([{ ...preset, id: '2' }])
     expect(text + JSON.stringify(preset)).not.toContain('sesame')

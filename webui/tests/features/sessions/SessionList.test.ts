@@ -34,7 +34,7 @@ async function choose(wrapper: Wrapper, row: number, label: string) {
 }
 
 describe('the list of sessions', () => {
-  it('says what will be there, and has no search for a few', async () => {
+  it('explains an empty list, and has no search for a few sessions', async () => {
     const empty = await list()
     expect(empty.get('[role=status]').text()).toContain('Your comparisons appear here.')
     expect((await list('one')).find('[data-testid=search]').exists()).toBe(false)
@@ -92,7 +92,7 @@ describe('the list of sessions', () => {
     )
   })
 
-  it('says that sessions cannot be kept, and that this one is a copy', async () => {
+  it('shows that sessions cannot be stored, and that this one is a copy', async () => {
     const wrapper = await list('Foxes')
     useSession().storageError = 'quota exceeded'
     useSession().forked = true

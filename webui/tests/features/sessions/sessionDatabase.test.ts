@@ -61,7 +61,7 @@ describe('sessions in the browser', () => {
     expect(await loadSession('c', 3)).toMatchObject(head)
   })
 
-  it('are not written over by one who has not seen the last stamp', async () => {
+  it('are not overwritten by a tab that has not read the last stamp', async () => {
     await saveSession({ ...session('d', 1, 'mine'), stamp: '1' })
     expect(await saveSession({ ...session('d', 2, 'mine'), stamp: '2' }, new Set('1'))).toBe(true)
     expect(await saveSession({ ...session('d', 3, 'late'), stamp: '3' }, new Set('1'))).toBe(false)

@@ -35,7 +35,7 @@ const promptsOf = async (id: string) =>
   (await loadSession(id, 9))?.panes.flatMap(({ turns }) => turns.map(({ prompt }) => prompt))
 
 describe('two tabs with one session', () => {
-  it('do not write over each other: the later one goes on as a copy', async () => {
+  it('do not overwrite each other: the later one continues as a copy', async () => {
     const one = openTab()
     one.say('first')
     await one.session.save()
@@ -78,8 +78,8 @@ describe('two tabs with one session', () => {
   })
 })
 
-describe('a page that goes', () => {
-  it('leaves what it had not saved for the next page of its tab', async () => {
+describe('a page that is left', () => {
+  it('keeps unsaved changes for the next page of its tab', async () => {
     const before = openTab()
     await before.session.restore()
     before.say('first')
@@ -100,7 +100,7 @@ describe('a page that goes', () => {
     expect(await promptsOf(before.session.id)).toEqual(['first', 'second'])
   })
 
-  it('does not bring back what is older than what is stored', async () => {
+  it('does not restore a draft that is older than the stored session', async () => {
     const before = openTab()
     await before.session.restore()
     before.say('first')

@@ -18,7 +18,7 @@ function panel(part = {}) {
 }
 
 describe('the settings of a pane', () => {
-  it('have a control of the kind that the schema asks for', () => {
+  it('have the controls that the schema declares', () => {
     const { setting } = panel()
     const temperature = setting('temperature')
     expect(temperature.get('label').text()).toBe('Temperature')
@@ -36,7 +36,7 @@ describe('the settings of a pane', () => {
     expect(setting('seed').get('input').attributes('placeholder')).toBe('none')
   })
 
-  it('keep only what differs from the default, with a button that resets it', async () => {
+  it('keep only values that differ from the default, each with a reset button', async () => {
     const { pane, setting } = panel()
     expect(setting('temperature').find('button').exists()).toBe(false)
     await setting('temperature').get('[type=range]').setValue('0.5')
@@ -50,7 +50,7 @@ describe('the settings of a pane', () => {
     expect(pane.settings).toEqual({ greedy: true, stop: ['END', 'STOP'] })
   })
 
-  it('say what is wrong with a value', async () => {
+  it('show the problem of a value', async () => {
     const { setting } = panel({ settings: { temperature: 7, seed: 1.5 } })
     expect(setting('temperature').get('.problem').text()).toBe('Between 0 and 2.')
     expect(setting('temperature').get('[type=number]').attributes('aria-invalid')).toBe('true')
@@ -79,7 +79,7 @@ describe('the settings of a pane', () => {
     expect(wrapper.text()).toContain('This model takes no system prompt.')
   })
 
-  it('say that they appear later, while the schema is missing', () => {
+  it('show a note while the schema is missing', () => {
     addWorker('Owl')
     const pane = addPane('Owl')
     const wrapper = mount(SettingsPanel, { props: { pane, name: 'Owl' } })

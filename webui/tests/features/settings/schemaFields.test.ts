@@ -49,13 +49,13 @@ describe('fieldsOf', () => {
     ])
   })
 
-  it('reads bounds, steps and what may be empty', () => {
+  it('reads bounds, steps and whether a value may be empty', () => {
     expect(field('temperature')).toMatchObject({ min: 0, max: 2, step: 0.05, nullable: false })
     expect(field('top_p')).toMatchObject({ min: 0, openMin: true, openMax: false })
     expect(field('seed')).toMatchObject({ type: 'integer', min: 0, step: 1, nullable: true })
   })
 
-  it('has none for a worker that has not said', () => {
+  it('has none for a worker whose schema is missing', () => {
     expect(fieldsOf(null)).toEqual([])
   })
 })
@@ -92,7 +92,7 @@ describe('problemOf', () => {
 })
 
 describe('useSettingsForm', () => {
-  it('keeps only what differs from the default, and resets', () => {
+  it('keeps only values that differ from the default, and resets', () => {
     const values = ref<ParamValues>({})
     const form = useSettingsForm(
       () => schema,

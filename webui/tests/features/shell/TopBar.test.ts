@@ -42,7 +42,7 @@ describe('the bar above the panes', () => {
     expect(wrapper.get('[role=toolbar]').attributes('aria-label')).toBe('Panes')
   })
 
-  it('can do nothing with conversations that are not there', () => {
+  it('disables its actions while there is no conversation', () => {
     addPane('Fox')
     const wrapper = bar()
     for (const name of ['regenerate-all', 'undo-all', 'clear-all', 'copy-all']) {
@@ -50,7 +50,7 @@ describe('the bar above the panes', () => {
     }
   })
 
-  it('takes the last turn back in all panes, and hands its prompt over', async () => {
+  it('removes the last turn in all panes, and emits its prompt', async () => {
     const panes = [addPane('Fox'), addPane('Owl')]
     for (const pane of panes) happen(pane, ...answered('one', 'A'), ...answered('two', 'B'))
     const wrapper = bar()
@@ -68,7 +68,7 @@ describe('the bar above the panes', () => {
     expect(useArena().hasTurns).toBe(false)
   })
 
-  it('asks all again, but not while one is answering', async () => {
+  it('regenerates all answers, but not while one is streaming', async () => {
     for (const name of ['Fox', 'Owl']) happen(addPane(name), ...answered('one', 'A'))
     const wrapper = bar()
     await button(wrapper, 'regenerate-all').trigger('click')
@@ -78,7 +78,7 @@ describe('the bar above the panes', () => {
     expect(button(wrapper, 'undo-all').element.disabled).toBe(true)
   })
 
-  it('asks only those again that failed', async () => {
+  it('retries only failed answers', async () => {
     happen(addPane('Fox'), ...answered('one', 'A'))
     const owl = addPane('Owl')
     happen(owl, send('one'), fail('queue_full'))
@@ -98,7 +98,7 @@ describe('the bar above the panes', () => {
     await vi.waitFor(() => expect(copyConversations).toHaveBeenCalledExactlyOnceWith('New session'))
   })
 
-  it('arranges panes in columns or rows, and lets them scroll together', async () => {
+  it('arranges panes in columns or rows, and scrolls them together', async () => {
     addPane('Fox')
     const wrapper = bar()
     const press = (label: string) => wrapper.get(`[aria-label="${label}"]`)

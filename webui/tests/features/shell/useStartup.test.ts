@@ -17,12 +17,12 @@ async function started(address: string, written: string): Promise<string> {
   return prompt.value
 }
 
-it('keeps what is written before the session is there', async () => {
+it('keeps a prompt that is written before the session is loaded', async () => {
   expect(await started('/', 'Hello')).toBe('Hello')
   expect(await started('/?prompt=Good%20morning', 'Hello')).toBe('Hello')
 })
 
-it('fills in what the address asks for, and takes it out of the address', async () => {
+it('fills in the prompt of the address, and removes it from the address', async () => {
   expect(await started('/?prompt=Good%20morning', '')).toBe('Good morning')
   expect(location.search).toBe('')
 })

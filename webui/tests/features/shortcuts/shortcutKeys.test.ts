@@ -19,7 +19,7 @@ describe('shortcuts', () => {
     expect(new Set(SHORTCUTS.map(({ key }) => key)).size).toBe(SHORTCUTS.length)
   })
 
-  it('are found as they are shown', () => {
+  it('are recognised by the keys that are shown', () => {
     for (const one of SHORTCUTS) {
       const mac = { ctrlKey: true, shiftKey: true }
       const bare = 'bare' in one
@@ -50,7 +50,7 @@ describe('shortcuts', () => {
     expect(press({ key: 'P', metaKey: true, ...held })).toBeNull()
   })
 
-  it('work in text fields, but for the question mark', () => {
+  it('work in text fields, except the question mark', () => {
     for (const tag of ['textarea', 'input', 'select']) {
       expect(press({ key: 'P', ...held }, tag)).toBe('prompt')
       expect(press({ key: '?', shiftKey: true }, tag)).toBeNull()
@@ -58,19 +58,19 @@ describe('shortcuts', () => {
     expect(press({ key: '?', shiftKey: true }, 'button')).toBe('help')
   })
 
-  it('are not what an input method gets', () => {
+  it('ignore keys of an input method', () => {
     expect(press({ key: 'P', isComposing: true, ...held })).toBeNull()
     expect(press({ key: 'P', keyCode: 229, ...held })).toBeNull()
     expect(press({ key: 'Escape', isComposing: true })).toBeNull()
   })
 
-  it('are letters on keyboards of other scripts, too', () => {
+  it('work on keyboards of other scripts', () => {
     expect(press({ key: 'З', code: 'KeyP', ...held })).toBe('prompt')
     // The letter where there is one, wherever it lies.
     expect(press({ key: 'P', code: 'KeyR', ...held })).toBe('prompt')
   })
 
-  it('run once while held, but for moving', () => {
+  it('run once while held, except for moving', () => {
     expect(press({ key: 'D', repeat: true, ...held })).toBeNull()
     expect(press({ key: 'J', repeat: true, ...held })).toBe('next')
   })

@@ -26,7 +26,7 @@ function bar() {
   return mount(SummaryBar, { attachTo: document.body })
 }
 
-it('is there for two answers to one prompt', async () => {
+it('appears for two answers to one prompt', async () => {
   const fox = addPane('Fox')
   const owl = addPane('Owl')
   happen(fox, ...answered('q', 'a'))
@@ -40,7 +40,7 @@ it('is there for two answers to one prompt', async () => {
   ])
 })
 
-it('marks the best once all have ended, and says what failed', async () => {
+it('marks the best once all have ended, and shows which failed', async () => {
   const [fox, owl, bear] = [addPane('Fox'), addPane('Owl'), addPane('Bear')]
   const wrapper = bar()
   happen(fox, ...answered('q', 'a'))

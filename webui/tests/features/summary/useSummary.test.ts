@@ -24,7 +24,7 @@ describe('the best', () => {
     expect(bests([row(10, 5), row(10, 5)])).toEqual([[], []])
   })
 
-  it('is known when all have ended, and is complete', () => {
+  it('is marked once all have ended, among complete answers', () => {
     const streaming = { pane: {} as never, status: 'streaming' as const, metrics: null }
     expect(bests([row(10, 5), row(20, 9), streaming])).toEqual([[], [], []])
     expect(bests([row(10, 5, 'stopped'), row(20, 9), row(30, 8)])[0]).toEqual([])

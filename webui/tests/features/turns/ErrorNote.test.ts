@@ -15,7 +15,7 @@ it('explains a known error, and keeps the message and the code', () => {
   expect(text).toContain('Try again in 7 s.')
 })
 
-it('has a general title for an error that it does not know', () => {
+it('has a general title for an unknown error', () => {
   const text = note({ message: 'odd', code: 'something_new' }).text()
   expect(text).toContain('This answer failed')
   expect(text).toContain('something_new')

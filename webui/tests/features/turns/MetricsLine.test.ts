@@ -16,7 +16,7 @@ it("shows the worker's figures with units", () => {
   const line = lineAfter(...answered('q', 'a'))
   const shown = line
     .findAll('[data-metric]')
-    .map((one) => [one.attributes('data-metric'), one.get('dd').text()])
+    .map((metric) => [metric.attributes('data-metric'), metric.get('dd').text()])
   expect(shown).toEqual([
     ['ttft', '50 ms'],
     ['tps', '9.6'],
@@ -28,9 +28,9 @@ it("shows the worker's figures with units", () => {
   expect(line.attributes('title')).toBe('Measured by the worker')
 })
 
-it('has only its own times for a stopped answer, and says so', () => {
+it('shows only times of the page for a stopped answer, and marks them', () => {
   const line = lineAfter(send('q'), delta('a'), { type: 'stop', at: 3000 })
-  expect(line.findAll('[data-metric]').map((one) => one.get('dd').text())).toEqual([
+  expect(line.findAll('[data-metric]').map((metric) => metric.get('dd').text())).toEqual([
     '200 ms',
     '2 s',
     'stopped',

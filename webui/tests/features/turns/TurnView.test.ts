@@ -44,7 +44,7 @@ describe('a turn', () => {
     expect(wrapper.get('[data-metric=tokens]').text()).toContain('12')
   })
 
-  it('says what it waits for, then shows text while it grows', async () => {
+  it('shows its progress, then its text while it grows', async () => {
     const { wrapper, then } = turnAfter(send('q'))
     const progress = () => wrapper.get('[data-testid=progress]').text()
     expect(progress()).toBe('Waiting for the worker …')
@@ -71,14 +71,14 @@ describe('a turn', () => {
     expect(wrapper.get('[data-testid=answer-text]').text()).toBe('Red.')
   })
 
-  it('says that an answer is empty, and which turns were left out', () => {
+  it('shows that an answer is empty, and how many messages were left out', () => {
     const { wrapper } = turnAfter(
       send('q'),
       { type: 'start', data: { id: 'r', dropped_turns: 2 }, at: 1 } as ConversationEvent,
       done,
     )
     expect(wrapper.text()).toContain('The model gave an empty answer.')
-    expect(wrapper.text()).toContain('The oldest 2 turns did not fit')
+    expect(wrapper.text()).toContain('The oldest 2 messages were left out')
   })
 
   it('shows an error with its text so far, and can try again', async () => {
@@ -117,7 +117,7 @@ describe('a turn', () => {
     expect(button('earlier').element.disabled).toBe(true)
   })
 
-  it('says whether another pane gave the same answer', async () => {
+  it('shows whether another pane gave the same answer', async () => {
     const owl = addPane('Owl')
     happen(owl, ...answered('q', 'Red.'))
     const { wrapper, pane } = turnAfter(...answered('q', 'Red. '))
@@ -159,7 +159,7 @@ describe('the prompt of a turn', () => {
     expect(wrapper.find('[data-testid=editor]').exists()).toBe(false)
   })
 
-  it('stays as it is at Escape, and gives the focus back', async () => {
+  it('stays unchanged at Escape, and returns the focus', async () => {
     const { wrapper } = turnAfter(...answered('Red?', 'Yes.'))
     await wrapper.get('[data-testid=edit]').trigger('click')
     await nextTick()

@@ -22,7 +22,8 @@ beforeEach(() => {
 })
 
 const get = (id: string) => document.querySelector<HTMLElement>(`[data-testid=${id}]`)!
-const labels = (id: string) => [...get(id).querySelectorAll('option')].map((one) => one.text.trim())
+const labels = (id: string) =>
+  [...get(id).querySelectorAll('option')].map((option) => option.text.trim())
 
 describe('the comparison of two answers', () => {
   async function open(...texts: string[]) {
@@ -44,7 +45,7 @@ describe('the comparison of two answers', () => {
     expect(get('diff-text').textContent).toContain('fox.')
   })
 
-  it('says that they are the same, or differ only in spaces', async () => {
+  it('shows that they are the same, or differ only in spaces', async () => {
     await open('A red fox.', 'A red fox.')
     expect(get('diff-summary').textContent!.trim()).toBe('The answers are the same.')
     expect(labels('diff-from')).toEqual(['Fox', 'Owl'])
@@ -89,11 +90,11 @@ describe('the exact prompt of an answer', () => {
       messages: [{ role: 'user', content: 'q' }],
     })
     expect(get('prompt-count').textContent).toBe('1,234 tokens')
-    const marks = [...get('prompt-text').querySelectorAll('mark')].map((one) => one.textContent)
+    const marks = [...get('prompt-text').querySelectorAll('mark')].map((mark) => mark.textContent)
     expect(marks).toEqual(['<|user|>', 'U+200B'])
   })
 
-  it('shows an error, and asks again', async () => {
+  it('shows an error, and can retry', async () => {
     const fetch = await open(() => Response.json({ error: { message: 'no' } }, { status: 503 }))
     expect(get('error').textContent).toContain('no')
     fetch.mockResolvedValue(Response.json({ prompt: 'q', count: null, dropped_turns: 0 }))

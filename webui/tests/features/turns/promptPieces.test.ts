@@ -17,11 +17,11 @@ describe('a prompt', () => {
     expect(marked('<s>[INST] <<SYS>> a </s><eoh><end_of_turn><｜User｜>[gMASK]')).toHaveLength(8)
   })
 
-  it('takes other brackets for text', () => {
+  it('treats other brackets as text', () => {
     expect(marked('<div> a < b > c [1] <|not closed\n|> <section>')).toEqual([])
   })
 
-  it('shows what cannot be seen', () => {
+  it('marks invisible characters', () => {
     expect(marked('a\u202eb\u200bc\u0000d\te\n')).toEqual(['U+202E', 'U+200B', 'U+0000'])
   })
 })

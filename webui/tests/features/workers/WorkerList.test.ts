@@ -23,7 +23,7 @@ async function choose(card: ReturnType<typeof cards>[number], label: string) {
 }
 
 describe('the list of workers', () => {
-  it('says that there is none', () => {
+  it('shows that there is none', () => {
     expect(list().text()).toContain('No worker yet.')
   })
 
@@ -49,7 +49,7 @@ describe('the list of workers', () => {
     expect(document.querySelector('[aria-disabled=true]')!.textContent).toContain('Move up')
   })
 
-  it('says that the hub is lost', async () => {
+  it('shows that the hub cannot be reached', async () => {
     const wrapper = list()
     expect(wrapper.find('[role=status]').exists()).toBe(false)
     useWorkers().hubLost = true
@@ -94,7 +94,7 @@ describe("a worker's card", () => {
     expect(card().get('.bad').text()).toContain('wants an API key')
   })
 
-  it('mutes the worker, and says so', async () => {
+  it('mutes the worker, and shows it', async () => {
     addWorker('Fox')
     const wrapper = list()
     await choose(cards(wrapper)[0]!, 'Mute')
@@ -111,7 +111,7 @@ describe("a worker's card", () => {
     expect(useArena().panes).toHaveLength(1)
   })
 
-  it('says why a worker of the hub could not be removed; one of the zoo cannot be', async () => {
+  it('shows why a worker of the hub could not be removed; one of the zoo file cannot be', async () => {
     addWorker('Fox', { hub: { id: 'fox', name: 'Fox', source: 'registered' } })
     addWorker('Owl', { hub: { id: 'owl', name: 'Owl', source: 'zoo' } })
     const wrapper = list()
@@ -159,7 +159,7 @@ describe("a worker's dialog", () => {
     ['ftp://fox', 'must begin with http'],
     ['http://me:secret@fox', 'must not contain a user name'],
     ['fox:1', 'already in the list'],
-  ])('says what is wrong with the address %j', async (url, problem) => {
+  ])('shows the problem of the address %j', async (url, problem) => {
     addWorker('Fox')
     await openNew()
     await fill({ url })
@@ -169,7 +169,7 @@ describe("a worker's dialog", () => {
     expect(useWorkers().list).toHaveLength(1)
   })
 
-  it('edits a worker, and takes its panes to its new address', async () => {
+  it('edits a worker, and moves its panes to its new address', async () => {
     const pane = addPane('Fox')
     const wrapper = list()
     await choose(cards(wrapper)[0]!, 'Edit')
@@ -183,7 +183,7 @@ describe("a worker's dialog", () => {
     expect(pane.workerUrl).toBe('http://fox:2')
   })
 
-  it('does not change where a worker of the zoo is', async () => {
+  it('does not change the address of a worker of the zoo file', async () => {
     addWorker('Owl', { hub: { id: 'owl', name: 'Owl', source: 'zoo' } })
     const wrapper = list()
     await choose(cards(wrapper)[0]!, 'Edit')

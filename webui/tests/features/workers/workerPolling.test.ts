@@ -83,7 +83,7 @@ describe('without a hub', () => {
     expect(count(HUB)).toBe(1)
   })
 
-  it('follows a worker from loading to ready, and asks for its settings again', async () => {
+  it('polls a worker from loading to ready, and reads its settings again', async () => {
     let now = 'loading'
     world['http://b:1/info'] = () => info(now)
     world['http://b:1/params'] = () => ({ body: { title: now } })
@@ -96,7 +96,7 @@ describe('without a hub', () => {
     expect(useWorkers().find('http://b:1')!.params).toEqual({ title: 'ready' })
   })
 
-  it('asks a dead worker ever less often, and does not let it delay others', async () => {
+  it('polls an unreachable worker less and less often, without delaying others', async () => {
     world['http://b:1/info'] = () => info()
     world['http://b:1/params'] = () => ({})
     world['http://slow:1/info'] = () => 'silent'
@@ -127,7 +127,7 @@ describe('without a hub', () => {
     expect(state('http://b:1')).toBe('ready')
   })
 
-  it('touches only what is new', async () => {
+  it('changes only fields with new values', async () => {
     const busy = { ...info().body, queue: { running: 0 } }
     world['http://b:1/info'] = () => ({ body: busy })
     world['http://b:1/params'] = () => ({})
@@ -146,7 +146,7 @@ describe('without a hub', () => {
     expect(name.mock.calls).toEqual([['wready'], ['otherready']])
   })
 
-  it('is not fooled by what is no worker', async () => {
+  it('treats a response that is not from a worker as a failure', async () => {
     world['http://b:1/info'] = () => ({ body: { hello: 'world' } })
     useWorkers().add({ url: 'http://b:1' })
     await watch()
@@ -155,7 +155,7 @@ describe('without a hub', () => {
 })
 
 describe('with a hub', () => {
-  it('takes its workers over, and leaves a dead one to it', async () => {
+  it('takes over its workers, and does not poll one that is down', async () => {
     world[HUB] = () => hubList('starting')
     await watch()
     expect(state('http://a:1')).toBe('starting')
@@ -170,7 +170,7 @@ describe('with a hub', () => {
     expect(count('http://a:1/info')).toBe(before)
   })
 
-  it('touches only what is new', async () => {
+  it('changes only fields with new values', async () => {
     world[HUB] = () => hubList('ready')
     world['http://a:1/info'] = () => info()
     world['http://a:1/params'] = () => ({})
@@ -184,7 +184,7 @@ describe('with a hub', () => {
     expect(shown).toHaveBeenCalledOnce()
   })
 
-  it('turns a restarted worker ready and learns what it is now', async () => {
+  it('reads facts and settings of a worker again after its restart', async () => {
     world[HUB] = () => hubList('ready')
     world['http://a:1/info'] = () => info('ready', 'old')
     world['http://a:1/params'] = () => ({ body: { title: 'old' } })
@@ -202,7 +202,7 @@ describe('with a hub', () => {
     expect(worker.params).toEqual({ title: 'new' })
   })
 
-  it('asks workers itself while the hub is gone', async () => {
+  it('polls workers directly while the hub cannot be reached', async () => {
     world[HUB] = () => hubList('ready')
     world['http://a:1/info'] = () => info()
     world['http://a:1/params'] = () => ({})

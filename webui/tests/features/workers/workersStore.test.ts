@@ -20,7 +20,7 @@ beforeEach(() => {
 })
 
 describe('workers', () => {
-  it('come and go with the hub, but not those of the person', () => {
+  it('appear and disappear with the hub, unless registered in this browser', () => {
     const workers = useWorkers()
     workers.add({ url: 'http://mine:1' })
     workers.applyHub([entry('a'), entry('b', 'loading')])
@@ -57,7 +57,7 @@ describe('workers', () => {
     expect(again.target('http://a:1').apiKey).toBeNull()
   })
 
-  it('survive a broken store', () => {
+  it('start empty if the stored list is malformed', () => {
     localStorage.setItem('chatzoo.workers', '{"not":"a list"}')
     expect(useWorkers().list).toEqual([])
   })

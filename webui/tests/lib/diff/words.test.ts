@@ -6,7 +6,7 @@ const difference = (before: string, after: string) =>
   compare(before, after)!.parts.map(({ kind, text }) => SIGNS[kind] + text)
 
 describe('words', () => {
-  it('end where a space or the segmenter says', () => {
+  it('end at a space or where the segmenter cuts', () => {
     expect(wordsOf('The fox, 3.5 km')).toEqual(['The ', 'fox', ', ', '3.5 ', 'km'])
     expect(wordsOf('a\n    b')).toEqual(['a', '\n', '    ', 'b'])
     expect(wordsOf('我喜欢苹果').length).toBeLessThan(5)
@@ -35,7 +35,7 @@ describe('compare', () => {
     })
   })
 
-  it('gives both texts back', () => {
+  it('contains both texts completely', () => {
     const [before, after] = ['a b\n  c d\n\ne', 'a c\n d  d\nf e ']
     const { parts } = compare(before, after)!
     const without = (kind: string) =>
@@ -51,7 +51,7 @@ describe('compare', () => {
     expect(difference('if x:\n  y', 'if x:\n    y')).toContain('+    ')
   })
 
-  it('goes by lines where words are too many, and gives up where lines are', () => {
+  it('compares lines of longer texts, and returns null for texts that are too long', () => {
     const bounds = { words: { size: 10, time: 1000 }, lines: { size: 40, time: 1000 } }
     expect(compare('one\ntwo\nthree', 'one\n2\nthree', bounds)).toMatchObject({
       unit: 'lines',

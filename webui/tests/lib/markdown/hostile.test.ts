@@ -115,10 +115,12 @@ describe('an answer cannot', () => {
     }
   })
 
-  it('hide what changes the look of its code, and a copy still has it', () => {
+  it('hide characters that change the look of its code, which a copy still contains', () => {
     const source = 'a\u202eb\u200bc\n'
     const root = dom(renderMarkdown(`\`\`\`python\n${source}\`\`\`\n\n\`x\u2066y\``, { labels }))
-    const codes = [...root.querySelectorAll<HTMLElement>('.unseen')].map((one) => one.dataset.code)
+    const codes = [...root.querySelectorAll<HTMLElement>('.unseen')].map(
+      (element) => element.dataset.code,
+    )
     expect(codes).toEqual(['U+202E', 'U+200B', 'U+2066'])
     expect(root.querySelector('pre')!.textContent).toBe(source)
   })

@@ -22,7 +22,7 @@ describe('renderMarkdown', () => {
     '$\\htmlData{x=y}{a}$',
     '```"><img src=x onerror=alert(1)>\ncode\n```',
     '![x](javascript:alert(1))',
-  ])('lets nothing run: %s', (source) => {
+  ])('runs no code: %s', (source) => {
     const root = dom(source)
     expect(root.querySelector('script, img, style, iframe, object, form')).toBeNull()
     for (const element of root.querySelectorAll('*')) {
@@ -49,7 +49,7 @@ describe('renderMarkdown', () => {
     expect(dom('```py\nx\n```').querySelector('.code-head')!.textContent).toBe('pyCopy')
   })
 
-  it('makes what scrolls reachable by keyboard', () => {
+  it('makes scrolling areas focusable', () => {
     expect(dom('```\nx\n```').querySelector('pre')!.tabIndex).toBe(0)
     expect(dom('| a |\n|---|\n| 1 |').querySelector<HTMLElement>('.table-wrap')!.tabIndex).toBe(0)
     expect(dom('$$x$$').querySelector<HTMLElement>('.katex-display')!.tabIndex).toBe(0)

@@ -47,16 +47,21 @@ function start() {
 }
 
 describe('MarkdownView', () => {
-  it('ends with what a whole rendering gives, whatever the chunks', { timeout: 30_000 }, () => {
-    const whole = start().show(SAMPLE, true).blocks
-    for (const size of [1, 3, 17]) {
-      const view = start()
-      for (let end = size; end < SAMPLE.length; end += size) view.show(SAMPLE.slice(0, end), false)
-      expect(view.show(SAMPLE, true).blocks).toEqual(whole)
-    }
-  })
+  it(
+    'ends with the result of one rendering of the whole, whatever the chunks',
+    { timeout: 30_000 },
+    () => {
+      const whole = start().show(SAMPLE, true).blocks
+      for (const size of [1, 3, 17]) {
+        const view = start()
+        for (let end = size; end < SAMPLE.length; end += size)
+          view.show(SAMPLE.slice(0, end), false)
+        expect(view.show(SAMPLE, true).blocks).toEqual(whole)
+      }
+    },
+  )
 
-  it('comes to the same where the time is always over', { timeout: 30_000 }, () => {
+  it('gives the same result if the time is always over', { timeout: 30_000 }, () => {
     const whole = start().show(SAMPLE, true).blocks
     const view = start()
     for (let end = 7; end < SAMPLE.length; end += 7)
@@ -67,7 +72,7 @@ describe('MarkdownView', () => {
     expect(view.show(SAMPLE, true).blocks).toEqual(whole)
   })
 
-  it('stops where the time is over, and goes on from there', () => {
+  it('stops when the time is over, and continues from there', () => {
     const render = vi.spyOn(md, 'render')
     const text = 'One.\n\nTwo.\n\nThree.\n\nFour.\n'
     const view = start()
@@ -161,7 +166,7 @@ describe('MarkdownView', () => {
     expect(show(17).map(([name]) => name)).toEqual(['part', 'part', 'part'])
   })
 
-  it('takes away what is no longer there', () => {
+  it('removes blocks that the text no longer has', () => {
     const view = start()
     view.show('One.\n\nTwo.\n\nThree.\n', false)
     expect(view.show('One.\n', true).blocks).toEqual(['<p>One.</p>\n'])

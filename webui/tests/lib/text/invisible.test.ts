@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { escapeInvisibleDeep, codeOf, escapeInvisible } from '../../../src/lib/text/invisible'
 
-describe('legible', () => {
+describe('escapeInvisible', () => {
   it.each([
     ['\u202eevil', '⟨U+202E⟩evil'],
     ['a\u200bb', 'a⟨U+200B⟩b'],
     ['\u0000', '⟨U+0000⟩'],
     ['\u{e0041}', '⟨U+E0041⟩'],
     ['\ufeffx', '⟨U+FEFF⟩x'],
-  ])('shows what reorders or hides: %j', (text, shown) => {
+  ])('shows characters that reorder or hide: %j', (text, shown) => {
     expect(escapeInvisible(text)).toBe(shown)
   })
 
@@ -19,7 +19,7 @@ describe('legible', () => {
     },
   )
 
-  it('cuts what is too long for a name', () => {
+  it('cuts texts that are too long', () => {
     expect(escapeInvisible('x'.repeat(4000))).toHaveLength(4000)
     expect(escapeInvisible('x'.repeat(4001))).toBe(`${'x'.repeat(4000)}…`)
   })
