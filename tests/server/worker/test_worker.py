@@ -1,6 +1,6 @@
 """A worker's state and the limits on its requests."""
 
-import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -109,18 +109,17 @@ def test_no_more_requests_run_than_the_bot_can() -> None:
 
 def test_a_bot_is_made_in_the_loading_thread() -> None:
     async def test() -> None:
-        made = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        threads: list[str] = []
 
         def make() -> EchoBot:
-            loop.call_soon_threadsafe(made.set)
+            threads.append(threading.current_thread().name)
             return EchoBot()
 
         worker = Worker(make, load_config({"type": "echo"}, env={}))
         with pytest.raises(AttributeError):
             _ = worker.runner
         await started(worker)
-        assert made.is_set()
+        assert threads == ["load"]
         assert worker.supports("rate")
         assert not worker.supports("nope")
         await worker.close()
